@@ -1,1 +1,10 @@
-//! core
+//! The authorization server as a library.
+//!
+//! Decisions are synchronous functions of records, facts and a [`world::World`]. This crate knows no socket, no clock, no
+//! source of randomness, no SQL and no spelling of the protocol: it receives canonical requests and answers canonical answers.
+
+pub mod name;
+pub mod record;
+pub mod refusal;
+pub mod store;
+pub mod world;

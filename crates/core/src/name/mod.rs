@@ -1,0 +1,13 @@
+//! The names of things: typed, parsed once at the border, cheap to copy.
+//!
+//! Nothing here knows a record or a request. A value of one of these types is always well formed.
+
+mod key;
+mod scope;
+mod text;
+mod time;
+
+pub use key::Key;
+pub use scope::{Scope, ScopeToken};
+pub use text::{ClientId, Issuer, Label, Mount, NameError, RealmName, RequestId, ResourceIdentifier, Title};
+pub use time::Time;

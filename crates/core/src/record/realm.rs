@@ -1,0 +1,245 @@
+//! A realm is a tenant: an issuer with its keys, clients, dialect, profile and environment.
+
+use super::{Column, ColumnType, Index, Kind, Lookup, Record, Status, Value};
+use crate::name::{Issuer, Key, Label, Mount, RealmName, ResourceIdentifier, Scope, Title};
+use jeton_jose::Algorithm;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Realm {
+    /// Identity.
+    pub key: Key,
+    /// Name in commands.
+    pub name: RealmName,
+    /// Name for people.
+    pub title: Title,
+    /// The bytes of `iss`.
+    pub issuer: Issuer,
+    /// Where it answers.
+    pub mounts: Vec<Mount>,
+    /// Name of the dialect that decodes and encodes.
+    pub dialect: Label,
+    /// Which rules hold.
+    pub profile: Profile,
+    /// Environment label, for example `prod`.
+    pub environment: Label,
+    /// Whether it serves.
+    pub status: Status,
+    /// What this realm allows beyond the RFCs.
+    pub permissions: BTreeSet<Permission>,
+    /// Lifetimes, token format and scope rules.
+    pub settings: RealmSettings,
+}
+
+/// Which rules hold in a realm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// RFC 6749 with what existing clients need.
+    Compat,
+    /// The rules of OAuth 2.1.
+    Oauth21,
+}
+
+/// A named permission: something a realm allows beyond the RFCs. Off unless given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Permission {
+    /// The same credentials in the header and in the body of one request (against RFC 6749 §2.3).
+    TwoCredentials,
+    /// A refresh token with client credentials (against the SHOULD NOT of RFC 6749 §4.4.3).
+    RefreshWithClientCredentials,
+    /// `*` asks for every granted scope.
+    WildcardScope,
+    /// Access tokens are typed `JWT` instead of `at+jwt` (RFC 9068 §2.1).
+    GenericTokenType,
+    /// A client id is a person's login, and its token acts as that person.
+    ClientIsPerson,
+    /// Failed client authentication is answered with status 400 (against RFC 6749 §5.2).
+    Status400ForClient,
+    /// Numbers are answered as text (against RFC 6749 §5.1).
+    TextNumbers,
+    /// An `Authorization` header at the token endpoint is ignored.
+    IgnoreAuthorization,
+    /// Token requests have a JSON body.
+    JsonTokenRequest,
+    /// The right client may send a spent code again without losing its tokens.
+    CodeResend,
+}
+
+/// What an administrator sets per realm. A dialect's defaults are copied here when the realm is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RealmSettings {
+    /// Format and life of access tokens.
+    pub access_token: AccessTokenSettings,
+    /// Life of a refresh token that comes with client credentials, in seconds.
+    #[serde(default = "thirty_days")]
+    pub refresh_token_lifetime: i64,
+    /// How scopes are asked for.
+    #[serde(default)]
+    pub scope: ScopeSettings,
+    /// How Basic credentials are read.
+    #[serde(default)]
+    pub basic: BasicEncoding,
+}
+
+fn thirty_days() -> i64 {
+    30 * 86_400
+}
+
+/// Format and life of access tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessTokenSettings {
+    /// Seconds from issue to end.
+    pub lifetime: i64,
+    /// What the token is made of.
+    pub format: AccessTokenFormat,
+    /// The one audience of all tokens; without it the resource servers of the scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<ResourceIdentifier>,
+}
+
+/// What an access token is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum AccessTokenFormat {
+    /// A sealed value that only this installation can read.
+    Opaque,
+    /// A signed JWT.
+    Jwt {
+        /// Signature algorithm.
+        algorithm: Algorithm,
+        /// The header's `typ`.
+        typ: String,
+        /// The claims, in the order in which they are written.
+        claims: Vec<ClaimRow>,
+    },
+}
+
+/// One claim of an access token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimRow {
+    /// Name in the token.
+    pub name: String,
+    /// Where the value comes from.
+    pub from: ClaimSource,
+    /// How the value is written.
+    #[serde(default)]
+    pub shape: ClaimShape,
+}
+
+/// Where a claim's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClaimSource {
+    /// The realm's issuer.
+    Issuer,
+    /// The subject: an account, or the client itself.
+    Subject,
+    /// The audience.
+    Audience,
+    /// The end.
+    ExpiresAt,
+    /// The issue.
+    IssuedAt,
+    /// The token's own id.
+    TokenId,
+    /// The client's id.
+    ClientId,
+    /// The scope.
+    Scope,
+    /// The number 1, the version of the claim set.
+    One,
+}
+
+/// How a claim's value is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClaimShape {
+    /// Numbers as numbers, texts as texts, one audience as a text and several as an array.
+    #[default]
+    Natural,
+    /// Always an array.
+    Array,
+}
+
+/// How scopes are asked for and what they mean.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeSettings {
+    /// What a request without scope gets.
+    pub omitted: ScopeOmitted,
+    /// What a scope means.
+    pub meaning: ScopeMeaning,
+}
+
+impl Default for ScopeSettings {
+    fn default() -> Self {
+        Self { omitted: ScopeOmitted::ClientDefault, meaning: ScopeMeaning::Granted }
+    }
+}
+
+/// What a request without scope gets (RFC 6749 §3.3: a default, or a refusal).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScopeOmitted {
+    /// `invalid_scope`.
+    Refuse,
+    /// The client's default set; without one, everything it was granted.
+    ClientDefault,
+    /// These, as far as they are granted.
+    Default(Scope),
+}
+
+/// What a scope means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScopeMeaning {
+    /// Permissions granted to the client.
+    Granted,
+    /// The name of the tenant: this host in any case, also as `https://host/`. What the client may do follows from its grants.
+    Tenant(String),
+}
+
+/// How the two parts of Basic credentials are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BasicEncoding {
+    /// Form-decoded (RFC 6749 §2.3.1).
+    #[default]
+    Form,
+    /// As they are (RFC 7617).
+    Raw,
+}
+
+impl Record for Realm {
+    const KIND: &'static Kind = &Kind {
+        name: "realm",
+        columns: &[Column { name: "name", ty: ColumnType::Text }, Column { name: "issuer", ty: ColumnType::Text }],
+        indexes: &[
+            Index { name: "name", columns: &["name"], unique: true },
+            Index { name: "issuer", columns: &["issuer"], unique: true },
+        ],
+        version: 1,
+    };
+
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![self.name.as_str().into(), self.issuer.as_str().into()]
+    }
+}
+
+/// The realm of this name.
+#[must_use]
+pub fn realm_by_name(name: &RealmName) -> Lookup {
+    Lookup { index: Some("name"), prefix: vec![name.as_str().into()], guard: None }
+}

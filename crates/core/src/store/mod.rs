@@ -1,0 +1,194 @@
+//! A store keeps rows of records: three verbs for reading, one guarded batch for writing.
+//!
+//! A decision reads versioned rows from one consistent view, buffers its writes in [`Records`], and commits one [`Batch`] that is
+//! guarded by the versions it read. Bytes in, bytes out: a store knows no record's meaning, no raw token and no secret.
+
+use crate::name::{Key, Time};
+use crate::record::{Kind, Value};
+use std::fmt;
+
+pub mod contract;
+mod memory;
+mod records;
+
+pub use memory::MemoryStore;
+pub use records::{Reader, Records};
+
+/// A row as a store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Identity.
+    pub key: Key,
+    /// Grows with every write of the row; starts at 1.
+    pub version: u64,
+    /// Version of the body's form ([`Kind::version`] when it was written).
+    pub body_version: u32,
+    /// The values of [`Kind::columns`].
+    pub columns: Vec<Value>,
+    /// From then on the row is not returned.
+    pub expires_at: Option<Time>,
+    /// The record as JSON.
+    pub body: Vec<u8>,
+}
+
+/// An ordered, bounded reading of one kind.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// What to read.
+    pub kind: &'static Kind,
+    /// Index to follow; `None` is the order of keys.
+    pub index: Option<&'static str>,
+    /// Values that the index's leading columns must equal; a null equals a null.
+    pub prefix: Vec<Value>,
+    /// Start behind this place (exclusive), in the scan's direction.
+    pub after: Option<Place>,
+    /// Direction.
+    pub order: Order,
+    /// Most rows to return.
+    pub limit: usize,
+}
+
+/// A place in an index: the values of the columns behind the prefix, then the key. In the order of keys only the key counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Values of the remaining columns of the index.
+    pub values: Vec<Value>,
+    /// The row's key.
+    pub key: Key,
+}
+
+/// Direction of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Smallest first.
+    Ascending,
+    /// Greatest first.
+    Descending,
+}
+
+/// What a batch relies on: the version of a row when it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// Kind of the row.
+    pub kind: &'static Kind,
+    /// Key of the row.
+    pub key: Key,
+    /// The version that was read; `None` if there was no row.
+    pub version: Option<u64>,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// A new row. If its key or a unique index is taken, the batch conflicts. `version` of the row is ignored and becomes 1.
+    Insert(&'static Kind, Row),
+    /// New contents of an existing row; its version grows by one.
+    Replace(&'static Kind, Row),
+    /// Only the version grows by one; for parents of what is written.
+    Touch(&'static Kind, Key),
+    /// The row goes.
+    Delete(&'static Kind, Key),
+}
+
+/// All or nothing: writes that hold only if every guard still holds.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Identity, by which a commit of unknown outcome is looked up.
+    pub id: Key,
+    /// When it was decided; expiry is judged by it.
+    pub now: Time,
+    /// In the order of (kind, key), without repetition.
+    pub guards: Vec<Guard>,
+    /// In the order in which they were decided.
+    pub writes: Vec<Write>,
+}
+
+/// A change that others must follow: a row of this kind and key was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Position in the log.
+    pub position: Position,
+    /// Name of the kind.
+    pub kind: String,
+    /// Key of the row.
+    pub key: Key,
+}
+
+/// A position in the change log of a store; later changes have greater positions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(pub u64, pub u64);
+
+/// Why a batch was not committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommitError {
+    /// A guard no longer holds, or a unique value is taken: decide again.
+    Conflict,
+    /// The store did not do it, or nobody can tell.
+    Fault(Fault),
+}
+
+impl From<Fault> for CommitError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Our failure, never the caller's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The store does not answer, is full, or is read-only; trying later may help.
+    Unavailable(String),
+    /// What was read cannot be right; the object is named.
+    Corrupt(String),
+    /// The store belongs to a newer version or another installation.
+    Foreign(String),
+    /// An invariant of ours is broken.
+    Broken(&'static str),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(cause) => write!(f, "the store is unavailable: {cause}"),
+            Self::Corrupt(what) => write!(f, "the store holds something that cannot be right: {what}"),
+            Self::Foreign(why) => write!(f, "this store cannot be used: {why}"),
+            Self::Broken(what) => write!(f, "an invariant is broken: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// One consistent view of a store. Rows whose end is at or before `now` are not returned.
+pub trait View {
+    /// The row of this key.
+    fn get(&mut self, kind: &'static Kind, key: Key) -> Result<Option<Row>, Fault>;
+
+    /// Rows in the scan's order, at most `limit`.
+    fn scan(&mut self, scan: &Scan) -> Result<Vec<Row>, Fault>;
+}
+
+/// Reads inside one view.
+pub type Reading<'a> = &'a mut dyn FnMut(&mut dyn View) -> Result<(), Fault>;
+
+/// A transactional store of rows.
+pub trait Store: Send + Sync {
+    /// Runs `read` on one consistent view, as of `now`. The view is read-only.
+    fn view(&self, now: Time, read: Reading<'_>) -> Result<(), Fault>;
+
+    /// Commits a batch. `Ok` means durable.
+    fn commit(&self, batch: Batch) -> Result<(), CommitError>;
+
+    /// Changes behind a position, oldest first, at most `limit`; a store that only this process writes may answer none.
+    fn changes(&self, after: Position, limit: usize) -> Result<Vec<Change>, Fault>;
+
+    /// The newest position.
+    fn position(&self) -> Result<Position, Fault>;
+
+    /// Waits until something may have changed, at most `millis`; returns early when a store can tell.
+    fn wait(&self, millis: u64);
+
+    /// Forgets rows that ended before `now`, old change-log entries and old batch ids; at most `limit` rows a call.
+    /// Returns how many rows went.
+    fn sweep(&self, now: Time, limit: usize) -> Result<usize, Fault>;
+}
