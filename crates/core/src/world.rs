@@ -1,1 +1,168 @@
-//! world
+//! The world is what a decision may not fetch itself: the time, chance, and facts from outside.
+//!
+//! The same world and the same records give the same answer. A decision that lacks a fact says which one it needs.
+
+use crate::name::{ClientId, Key, RequestId, Time};
+use crate::refusal::{Fault, Why};
+use jeton_jose::{Algorithm, MacKey};
+use std::sync::Arc;
+
+/// Everything around one request.
+#[derive(Clone, Debug)]
+pub struct World<'a> {
+    /// When the request came; it does not change halfway.
+    pub now: Time,
+    /// The request's own chance.
+    pub random: &'a Random,
+    /// The id in log, journal and answer.
+    pub request_id: &'a RequestId,
+    /// What was found out for an earlier run of the same decision.
+    pub facts: &'a Facts,
+}
+
+impl World<'_> {
+    /// A new key for a record made by this decision.
+    #[must_use]
+    pub fn new_key(&self, purpose: &str) -> Key {
+        Key::new(self.now, self.random.draw(purpose))
+    }
+}
+
+/// Chance as a tree: every purpose draws from a branch of its own, so that one more draw shifts no other, and a decision that
+/// is run again draws the same values.
+pub struct Random(MacKey);
+
+impl Random {
+    /// From 32 bytes of the operating system's generator, fresh for each request.
+    #[must_use]
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self(MacKey::from_bytes(&seed))
+    }
+
+    /// `N` bytes, at most 32, for a purpose.
+    #[must_use]
+    pub fn draw<const N: usize>(&self, purpose: &str) -> [u8; N] {
+        const { assert!(N <= 32) }
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.0.mac(&[purpose.as_bytes()])[..N]);
+        bytes
+    }
+}
+
+impl std::fmt::Debug for Random {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Random(…)")
+    }
+}
+
+/// What was found out for a decision that needed it.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Foreign hashes that were compared with a presented secret: the hash, the digest of what was presented, the verdict.
+    pub slow_hashes: Vec<(String, [u8; 32], bool)>,
+    /// Key pairs that were made.
+    pub key_pairs: Vec<KeyPair>,
+}
+
+/// A fresh key pair, made outside.
+#[derive(Clone)]
+pub struct KeyPair {
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+    /// PKCS#8.
+    pub pkcs8: Arc<[u8]>,
+}
+
+impl std::fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeyPair({})", self.algorithm.name())
+    }
+}
+
+/// Something a decision needs before it can be made.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Need {
+    /// A client that is not in memory.
+    Client {
+        /// Its realm.
+        realm: Key,
+        /// Its id.
+        client_id: ClientId,
+    },
+    /// A client that is not in memory, by key.
+    ClientKey(Key),
+    /// An API key that is not in memory.
+    ApiKey {
+        /// Its realm.
+        realm: Key,
+        /// Keyed hash of its value.
+        hash: String,
+    },
+    /// A presented secret is to be compared with a slow hash, off the request threads.
+    SlowHash {
+        /// The hash as it was imported.
+        phc: String,
+        /// What was presented.
+        presented: Presented,
+    },
+    /// A key pair.
+    KeyPair(Algorithm),
+}
+
+impl std::fmt::Debug for Need {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Client { .. } | Self::ClientKey(_) => "Need(client)",
+            Self::ApiKey { .. } => "Need(API key)",
+            Self::SlowHash { .. } => "Need(slow hash)",
+            Self::KeyPair(_) => "Need(key pair)",
+        })
+    }
+}
+
+/// A secret as it was presented. Prints as `…`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Presented(Arc<str>);
+
+impl Presented {
+    /// Takes what stood in the request.
+    #[must_use]
+    pub fn new(value: &str) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself; for comparing, never for keeping.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Presented {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// Why a decision stopped without its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Their fault: the caller is told so. Nothing is written but the refusal's own event.
+    Refuse(Why),
+    /// Something must be found out first; the decision is then run again.
+    Need(Need),
+    /// Our fault.
+    Fault(Fault),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Why> for Stop {
+    fn from(why: Why) -> Self {
+        Self::Refuse(why)
+    }
+}

@@ -5,12 +5,11 @@
 
 use crate::name::{Key, Time};
 use crate::record::{Kind, Value};
-use std::fmt;
-
 pub mod contract;
 mod memory;
 mod records;
 
+pub use crate::refusal::Fault;
 pub use memory::MemoryStore;
 pub use records::{Reader, Records};
 
@@ -132,32 +131,6 @@ impl From<Fault> for CommitError {
         Self::Fault(fault)
     }
 }
-
-/// Our failure, never the caller's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The store does not answer, is full, or is read-only; trying later may help.
-    Unavailable(String),
-    /// What was read cannot be right; the object is named.
-    Corrupt(String),
-    /// The store belongs to a newer version or another installation.
-    Foreign(String),
-    /// An invariant of ours is broken.
-    Broken(&'static str),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unavailable(cause) => write!(f, "the store is unavailable: {cause}"),
-            Self::Corrupt(what) => write!(f, "the store holds something that cannot be right: {what}"),
-            Self::Foreign(why) => write!(f, "this store cannot be used: {why}"),
-            Self::Broken(what) => write!(f, "an invariant is broken: {what}"),
-        }
-    }
-}
-
-impl std::error::Error for Fault {}
 
 /// One consistent view of a store. Rows whose end is at or before `now` are not returned.
 pub trait View {
