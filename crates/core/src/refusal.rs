@@ -135,8 +135,6 @@ refusals! {
         "The realm is not active."
     ClientTwoCredentials "client.two_credentials" InvalidRequest 400 "The request uses more than one way of client authentication."
         "Send the credentials in the header or in the body, not in both (RFC 6749 section 2.3)."
-    ClientOneCredential "client.one_credential" InvalidRequest 400 "A required parameter is missing."
-        "This provider wants the credentials in the header and in the body."
     ClientCredentialsDiffer "client.credentials_differ" InvalidClient 401 "Client authentication failed."
         "The credentials in the header and in the body are not the same."
     ClientBasicMalformed "client.basic_malformed" InvalidRequest 400 "The request is malformed."
