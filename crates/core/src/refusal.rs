@@ -241,7 +241,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unavailable(cause) => write!(f, "the store is unavailable: {cause}"),
-            Self::Corrupt(what) => write!(f, "the store holds something that cannot be right: {what}"),
+            Self::Corrupt(what) => {
+                write!(f, "the store holds something that cannot be right: {what}")
+            }
             Self::Foreign(why) => write!(f, "this store cannot be used: {why}"),
             Self::Broken(what) => write!(f, "an invariant is broken: {what}"),
         }
@@ -272,9 +274,18 @@ mod tests {
     fn failed_client_authentication_looks_the_same_whatever_failed() {
         let outward = |why: Why| (why.row().code, why.row().status, why.row().sentence);
         for why in [
-            Why::ClientCredentialsMissing, Why::ClientSecretMissing, Why::ClientUnknown, Why::ClientSecretWrong,
-            Why::ClientSecretNotEncoded, Why::ClientSecretExpired, Why::ClientMethodNotAllowed, Why::ClientIsPublic,
-            Why::ClientDisabled, Why::ClientSuspended, Why::RealmInactive, Why::ClientCredentialsDiffer,
+            Why::ClientCredentialsMissing,
+            Why::ClientSecretMissing,
+            Why::ClientUnknown,
+            Why::ClientSecretWrong,
+            Why::ClientSecretNotEncoded,
+            Why::ClientSecretExpired,
+            Why::ClientMethodNotAllowed,
+            Why::ClientIsPublic,
+            Why::ClientDisabled,
+            Why::ClientSuspended,
+            Why::RealmInactive,
+            Why::ClientCredentialsDiffer,
         ] {
             assert_eq!(outward(why), outward(Why::ClientUnknown), "{why}");
         }

@@ -1,7 +1,9 @@
 //! The snapshot is what the hot path knows without asking the store: realms with their keys, and the clients lately seen.
 
 use crate::name::{ClientId, Key, RealmName, ResourceIdentifier, Scope, ScopeToken};
-use crate::record::{AccessTokenFormat, ApiKey, Client, KeyPurpose, KeyState, Permission, Realm, ResourceServer, SigningKeyRecord};
+use crate::record::{
+    AccessTokenFormat, ApiKey, Client, KeyPurpose, KeyState, Permission, Realm, ResourceServer, SigningKeyRecord,
+};
 use crate::refusal::Fault;
 use crate::world::{Facts, Need, Stop};
 use arc_swap::ArcSwap;

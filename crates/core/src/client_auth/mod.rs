@@ -73,7 +73,11 @@ pub struct Known<'a> {
 }
 
 /// Authenticates the client of a token request. On refusal the client is named if its id is known, so that its owner reads why.
-pub fn authenticate(known: Known<'_>, world: &World<'_>, credentials: &Credentials) -> Result<AuthenticatedClient, (Stop, Option<Key>)> {
+pub fn authenticate(
+    known: Known<'_>,
+    world: &World<'_>,
+    credentials: &Credentials,
+) -> Result<AuthenticatedClient, (Stop, Option<Key>)> {
     let anonymous = |stop: Stop| (stop, None);
     let presented = present(known.realm, credentials).map_err(|why| anonymous(why.into()))?;
     let realm = known.realm.realm.key;
@@ -194,12 +198,16 @@ fn find_secret<'a>(
         return Ok(found);
     }
     for secret in secrets {
-        let SecretHash::Foreign { phc } = &secret.hash else { continue };
+        let SecretHash::Foreign { phc } = &secret.hash else {
+            continue;
+        };
         let fact = world.facts.slow_hashes.iter().find(|(of, shown, _)| of == phc && *shown == digest);
         match fact {
             Some((_, _, true)) => return Ok(Some(secret)),
             Some((_, _, false)) => {}
-            None => return Err(Stop::Need(Need::SlowHash { phc: phc.clone(), presented: presented.clone() })),
+            None => {
+                return Err(Stop::Need(Need::SlowHash { phc: phc.clone(), presented: presented.clone() }));
+            }
         }
     }
     Ok(None)
