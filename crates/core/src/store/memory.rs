@@ -229,3 +229,33 @@ impl View for Snapshot {
         Ok(rows.map(|(_, _, row)| row.clone()).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    mod contract {
+        crate::store_contract!(|| Box::new(crate::store::MemoryStore::new()) as Box<dyn crate::store::Store>);
+    }
+
+    #[test]
+    fn a_planned_commit_does_what_was_planned() {
+        let store = MemoryStore::new();
+        let lost = Fault::Unavailable("the answer was lost".to_owned());
+        store.plan([Planned::Refuse(CommitError::Conflict), Planned::LoseAnswer(lost.clone()), Planned::Succeed]);
+        let row = |number| {
+            let key = Key::from_bytes([number; 16]);
+            Row { key, version: 1, body_version: 1, columns: Vec::new(), expires_at: None, body: b"{}".to_vec() }
+        };
+        let commit = |number| {
+            let write = Write::Insert(<crate::record::LastUse as crate::record::Record>::KIND, row(number));
+            store.commit(Batch { id: row(number).key, now: Time::from_millis(0), guards: Vec::new(), writes: vec![write] })
+        };
+        assert_eq!(commit(1), Err(CommitError::Conflict));
+        assert_eq!(commit(2), Err(CommitError::Fault(lost.clone())));
+        assert_eq!(commit(3), Ok(()));
+        assert_eq!(store.dump(), [("last_use", row(2)), ("last_use", row(3))]);
+        store.fail_all(Some(lost.clone()));
+        assert_eq!(store.position(), Err(lost));
+    }
+}

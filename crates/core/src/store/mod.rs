@@ -7,6 +7,7 @@ use crate::name::{Key, Time};
 use crate::record::{Kind, Value};
 use std::fmt;
 
+#[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod memory;
 mod records;
