@@ -3,8 +3,17 @@
 //! Decisions are synchronous functions of records, facts and a [`world::World`]. This crate knows no socket, no clock, no
 //! source of randomness, no SQL and no spelling of the protocol: it receives canonical requests and answers canonical answers.
 
+pub mod client_auth;
+pub mod endpoint;
+pub mod event;
+pub mod form;
+pub mod grant;
+pub mod guard;
 pub mod name;
 pub mod record;
 pub mod refusal;
+pub mod run;
+pub mod snapshot;
 pub mod store;
+pub mod token;
 pub mod world;

@@ -135,8 +135,6 @@ refusals! {
         "The realm is not active."
     ClientTwoCredentials "client.two_credentials" InvalidRequest 400 "The request uses more than one way of client authentication."
         "Send the credentials in the header or in the body, not in both (RFC 6749 section 2.3)."
-    ClientOneCredential "client.one_credential" InvalidRequest 400 "A required parameter is missing."
-        "This provider wants the credentials in the header and in the body."
     ClientCredentialsDiffer "client.credentials_differ" InvalidClient 401 "Client authentication failed."
         "The credentials in the header and in the body are not the same."
     ClientBasicMalformed "client.basic_malformed" InvalidRequest 400 "The request is malformed."
@@ -243,7 +241,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unavailable(cause) => write!(f, "the store is unavailable: {cause}"),
-            Self::Corrupt(what) => write!(f, "the store holds something that cannot be right: {what}"),
+            Self::Corrupt(what) => {
+                write!(f, "the store holds something that cannot be right: {what}")
+            }
             Self::Foreign(why) => write!(f, "this store cannot be used: {why}"),
             Self::Broken(what) => write!(f, "an invariant is broken: {what}"),
         }
@@ -274,9 +274,18 @@ mod tests {
     fn failed_client_authentication_looks_the_same_whatever_failed() {
         let outward = |why: Why| (why.row().code, why.row().status, why.row().sentence);
         for why in [
-            Why::ClientCredentialsMissing, Why::ClientSecretMissing, Why::ClientUnknown, Why::ClientSecretWrong,
-            Why::ClientSecretNotEncoded, Why::ClientSecretExpired, Why::ClientMethodNotAllowed, Why::ClientIsPublic,
-            Why::ClientDisabled, Why::ClientSuspended, Why::RealmInactive, Why::ClientCredentialsDiffer,
+            Why::ClientCredentialsMissing,
+            Why::ClientSecretMissing,
+            Why::ClientUnknown,
+            Why::ClientSecretWrong,
+            Why::ClientSecretNotEncoded,
+            Why::ClientSecretExpired,
+            Why::ClientMethodNotAllowed,
+            Why::ClientIsPublic,
+            Why::ClientDisabled,
+            Why::ClientSuspended,
+            Why::RealmInactive,
+            Why::ClientCredentialsDiffer,
         ] {
             assert_eq!(outward(why), outward(Why::ClientUnknown), "{why}");
         }

@@ -3,6 +3,7 @@
 //! The same world and the same records give the same answer. A decision that lacks a fact says which one it needs.
 
 use crate::name::{ClientId, Key, RequestId, Time};
+use crate::record::{ApiKey, Client};
 use crate::refusal::{Fault, Why};
 use jeton_jose::{Algorithm, MacKey};
 use std::sync::Arc;
@@ -58,6 +59,10 @@ impl std::fmt::Debug for Random {
 /// What was found out for a decision that needed it.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
+    /// Clients that were read, or found absent.
+    pub clients: Vec<(Key, ClientId, Option<Arc<Client>>)>,
+    /// API keys that were read, or found absent, by realm and hash.
+    pub api_keys: Vec<(Key, String, Option<Arc<ApiKey>>)>,
     /// Foreign hashes that were compared with a presented secret: the hash, the digest of what was presented, the verdict.
     pub slow_hashes: Vec<(String, [u8; 32], bool)>,
     /// Key pairs that were made.
@@ -89,8 +94,6 @@ pub enum Need {
         /// Its id.
         client_id: ClientId,
     },
-    /// A client that is not in memory, by key.
-    ClientKey(Key),
     /// An API key that is not in memory.
     ApiKey {
         /// Its realm.
@@ -112,7 +115,7 @@ pub enum Need {
 impl std::fmt::Debug for Need {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Client { .. } | Self::ClientKey(_) => "Need(client)",
+            Self::Client { .. } => "Need(client)",
             Self::ApiKey { .. } => "Need(API key)",
             Self::SlowHash { .. } => "Need(slow hash)",
             Self::KeyPair(_) => "Need(key pair)",

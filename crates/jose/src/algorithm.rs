@@ -41,9 +41,7 @@ impl Algorithm {
     /// Reads a wire name. Names are case-sensitive (RFC 7515 §4.1.1); anything outside the set is `None`.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.name() == name)
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 }
 

@@ -18,18 +18,14 @@ pub fn encode(bytes: &[u8]) -> String {
 /// # Errors
 /// `Malformed` for padding, `+` or `/`, white space, an impossible length, or non-zero trailing bits (RFC 4648 §3.5).
 pub fn decode(text: &[u8]) -> Result<Vec<u8>, JoseError> {
-    URL_SAFE_NO_PAD
-        .decode(text)
-        .map_err(|_| JoseError::Malformed)
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| JoseError::Malformed)
 }
 
 /// Appends the encoding of `bytes` to `out`. Nothing but `A-Za-z0-9-_` is ever appended.
 pub(crate) fn append(bytes: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + encoded_len(bytes.len()), 0);
-    let written = URL_SAFE_NO_PAD
-        .encode_slice(bytes, &mut out[start..])
-        .expect("the slice has the exact length");
+    let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut out[start..]).expect("the slice has the exact length");
     debug_assert_eq!(written, out.len() - start);
 }
 
@@ -58,15 +54,8 @@ mod tests {
     #[test]
     fn only_the_canonical_spelling_passes() {
         assert_eq!(decode(b"_-8").expect("canonical"), [0xff, 0xef]);
-        for text in [
-            "_-9", "_-8=", "/+8", "_-8\n", " _-8", "_", "_-8A_", "=", "_-\u{e9}", "_-8\0", "_-8==",
-            "AA AA",
-        ] {
-            assert_eq!(
-                decode(text.as_bytes()),
-                Err(JoseError::Malformed),
-                "{text:?}"
-            );
+        for text in ["_-9", "_-8=", "/+8", "_-8\n", " _-8", "_", "_-8A_", "=", "_-\u{e9}", "_-8\0", "_-8==", "AA AA"] {
+            assert_eq!(decode(text.as_bytes()), Err(JoseError::Malformed), "{text:?}");
         }
     }
 }

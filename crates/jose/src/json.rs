@@ -37,10 +37,7 @@ pub fn parse(bytes: &[u8], max: usize) -> Result<Value, JoseError> {
     let text = std::str::from_utf8(bytes).map_err(|_| JoseError::Malformed)?;
     let verdict = Cell::new(JoseError::Malformed);
     let mut source = serde_json::Deserializer::from_str(text);
-    let strict = Strict {
-        room: MAX_DEPTH,
-        verdict: &verdict,
-    };
+    let strict = Strict { room: MAX_DEPTH, verdict: &verdict };
     let value = strict.deserialize(&mut source).map_err(|_| verdict.get())?;
     source.end().map_err(|_| JoseError::Malformed)?;
     Ok(value)
@@ -144,25 +141,13 @@ mod tests {
     use super::*;
 
     fn check(text: &[u8], expected: Result<(), JoseError>) {
-        assert_eq!(
-            parse(text, 1000).map(drop),
-            expected,
-            "{:?}",
-            String::from_utf8_lossy(text)
-        );
+        assert_eq!(parse(text, 1000).map(drop), expected, "{:?}", String::from_utf8_lossy(text));
     }
 
     #[test]
     fn plain_values_pass_and_keep_their_order() {
-        let value = parse(
-            br#" {"b":[1,-2,3.5,true,null],"a":{"\u0062":"\ud83d\ude00"}} "#,
-            1000,
-        )
-        .expect("plain");
-        assert_eq!(
-            value.to_string(),
-            "{\"b\":[1,-2,3.5,true,null],\"a\":{\"b\":\"\u{1f600}\"}}"
-        );
+        let value = parse(br#" {"b":[1,-2,3.5,true,null],"a":{"\u0062":"\ud83d\ude00"}} "#, 1000).expect("plain");
+        assert_eq!(value.to_string(), "{\"b\":[1,-2,3.5,true,null],\"a\":{\"b\":\"\u{1f600}\"}}");
     }
 
     #[test]
@@ -181,11 +166,7 @@ mod tests {
 
     #[test]
     fn the_depth_limit_is_exact() {
-        for (depth, expected) in [
-            (16, Ok(())),
-            (17, Err(JoseError::TooDeep)),
-            (400, Err(JoseError::TooDeep)),
-        ] {
+        for (depth, expected) in [(16, Ok(())), (17, Err(JoseError::TooDeep)), (400, Err(JoseError::TooDeep))] {
             check(&[vec![b'['; depth], vec![b']'; depth]].concat(), expected);
             let objects = format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
             assert_eq!(parse(objects.as_bytes(), 10_000).map(drop), expected);

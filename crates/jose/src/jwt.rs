@@ -68,15 +68,9 @@ pub fn verify(token: &[u8], keys: &KeySet, expect: &Expect<'_>) -> Result<Claims
 ///
 /// # Errors
 /// As [`verify`], but never `ClaimMissing("iat")`.
-pub fn verify_assertion(
-    token: &[u8],
-    keys: &KeySet,
-    expect: &Expect<'_>,
-) -> Result<Claims, JoseError> {
+pub fn verify_assertion(token: &[u8], keys: &KeySet, expect: &Expect<'_>) -> Result<Claims, JoseError> {
     let all = verified_object(token, keys, expect.typ)?;
-    let issued_at = time(&all, "iat")?
-        .or(time(&all, "nbf")?)
-        .unwrap_or(expect.now);
+    let issued_at = time(&all, "iat")?.or(time(&all, "nbf")?).unwrap_or(expect.now);
     check_claims(all, issued_at, expect)
 }
 
@@ -90,11 +84,7 @@ pub fn unproven(token: &[u8], claim: &'static str) -> Result<String, JoseError> 
     text(&all, claim)?.ok_or(JoseError::ClaimMissing(claim))
 }
 
-fn verified_object(
-    token: &[u8],
-    keys: &KeySet,
-    typ: &[&str],
-) -> Result<Map<String, Value>, JoseError> {
+fn verified_object(token: &[u8], keys: &KeySet, typ: &[&str]) -> Result<Map<String, Value>, JoseError> {
     let unverified = parse_compact(token, MAX_TOKEN)?;
     // RFC 7515 §4.1.4: kid is a hint for looking the key up, nothing more.
     let key = match &unverified.header().kid {
@@ -106,11 +96,7 @@ fn verified_object(
     json::parse_object(&payload, MAX_TOKEN)
 }
 
-fn check_claims(
-    all: Map<String, Value>,
-    issued_at: i64,
-    expect: &Expect<'_>,
-) -> Result<Claims, JoseError> {
+fn check_claims(all: Map<String, Value>, issued_at: i64, expect: &Expect<'_>) -> Result<Claims, JoseError> {
     // RFC 8725 §3.8: the issuer must be the one whose keys were used.
     let issuer = text(&all, "iss")?.ok_or(JoseError::ClaimMissing("iss"))?;
     if issuer != expect.issuer {
@@ -122,10 +108,7 @@ fn check_claims(
     // when this claim is present, then the JWT MUST be rejected."
     if !expect.audiences.is_empty() {
         let named = audience.as_ref().ok_or(JoseError::ClaimMissing("aud"))?;
-        if !named
-            .iter()
-            .any(|name| expect.audiences.contains(&name.as_str()))
-        {
+        if !named.iter().any(|name| expect.audiences.contains(&name.as_str())) {
             return Err(JoseError::AudienceMismatch);
         }
     }
@@ -140,15 +123,7 @@ fn check_claims(
         return Err(JoseError::NotYetValid);
     }
     let token_id = text(&all, "jti")?;
-    Ok(Claims {
-        issuer,
-        subject,
-        audience: audience.unwrap_or_default(),
-        expires_at,
-        issued_at,
-        token_id,
-        all,
-    })
+    Ok(Claims { issuer, subject, audience: audience.unwrap_or_default(), expires_at, issued_at, token_id, all })
 }
 
 /// A claim that is a text when it is there. An empty text is refused: it names nobody.
@@ -178,18 +153,8 @@ fn audience(all: &Map<String, Value>) -> Result<Option<Vec<String>>, JoseError> 
         None => Ok(None),
         Some(Value::String(name)) if !name.is_empty() => Ok(Some(vec![name.clone()])),
         Some(Value::Array(names)) if !names.is_empty() => {
-            let name = |value: &Value| {
-                value
-                    .as_str()
-                    .filter(|name| !name.is_empty())
-                    .map(str::to_owned)
-            };
-            names
-                .iter()
-                .map(name)
-                .collect::<Option<Vec<_>>>()
-                .map(Some)
-                .ok_or(malformed)
+            let name = |value: &Value| value.as_str().filter(|name| !name.is_empty()).map(str::to_owned);
+            names.iter().map(name).collect::<Option<Vec<_>>>().map(Some).ok_or(malformed)
         }
         Some(_) => Err(malformed),
     }

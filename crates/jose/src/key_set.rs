@@ -47,10 +47,7 @@ impl KeySet {
     /// As [`KeySet::parse`].
     pub fn from_json(object: &serde_json::Map<String, Value>) -> Result<Self, JoseError> {
         // RFC 7517 §5.1: "keys" is an array of JWKs.
-        let list = object
-            .get("keys")
-            .and_then(Value::as_array)
-            .ok_or(JoseError::Malformed)?;
+        let list = object.get("keys").and_then(Value::as_array).ok_or(JoseError::Malformed)?;
         if list.len() > MAX_KEYS {
             return Err(JoseError::TooLarge);
         }

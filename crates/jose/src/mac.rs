@@ -24,11 +24,7 @@ impl MacKey {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
-        context
-            .sign()
-            .as_ref()
-            .try_into()
-            .expect("HMAC-SHA256 has 32 bytes")
+        context.sign().as_ref().try_into().expect("HMAC-SHA256 has 32 bytes")
     }
 }
 
@@ -51,32 +47,17 @@ mod tests {
     #[test]
     fn no_two_lists_collide() {
         let key = MacKey::from_bytes(&[7; 32]);
-        let lists: [&[&[u8]]; 7] = [
-            &[],
-            &[b""],
-            &[b"", b""],
-            &[b"ab"],
-            &[b"a", b"b"],
-            &[b"ab", b""],
-            &[b"\0\0\0\0\0\0\0\x01a"],
-        ];
+        let lists: [&[&[u8]]; 7] = [&[], &[b""], &[b"", b""], &[b"ab"], &[b"a", b"b"], &[b"ab", b""], &[b"\0\0\0\0\0\0\0\x01a"]];
         for (i, one) in lists.iter().enumerate() {
             for (j, other) in lists.iter().enumerate() {
-                assert_eq!(
-                    constant_time_eq(&key.mac(one), &key.mac(other)),
-                    i == j,
-                    "{i} {j}"
-                );
+                assert_eq!(constant_time_eq(&key.mac(one), &key.mac(other)), i == j, "{i} {j}");
             }
         }
     }
 
     #[test]
     fn another_key_gives_another_hash() {
-        assert_ne!(
-            MacKey::from_bytes(&[1; 32]).mac(&[b"a"]),
-            MacKey::from_bytes(&[2; 32]).mac(&[b"a"])
-        );
+        assert_ne!(MacKey::from_bytes(&[1; 32]).mac(&[b"a"]), MacKey::from_bytes(&[2; 32]).mac(&[b"a"]));
     }
 
     #[test]

@@ -32,10 +32,7 @@ pub fn check(verifier: &str, challenge: &str) -> Result<(), JoseError> {
         return Err(JoseError::PkceMalformed);
     }
     // RFC 7636 §4.1: code-verifier = 43*128unreserved
-    if !verifier
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
-    {
+    if !verifier.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)) {
         return Err(JoseError::PkceMalformed);
     }
     // RFC 7636 §4.6: the transformed verifier must equal the stored challenge.
@@ -66,26 +63,14 @@ mod tests {
             ("a".repeat(43), Ok(())),
             ("~._-".repeat(32), Ok(())),
             ("a".repeat(129), Err(JoseError::PkceMalformed)),
-            (
-                format!("{} ", "a".repeat(43)),
-                Err(JoseError::PkceMalformed),
-            ),
-            (
-                format!("{}+", "a".repeat(43)),
-                Err(JoseError::PkceMalformed),
-            ),
-            (
-                format!("{}\u{e9}", "a".repeat(43)),
-                Err(JoseError::PkceMalformed),
-            ),
+            (format!("{} ", "a".repeat(43)), Err(JoseError::PkceMalformed)),
+            (format!("{}+", "a".repeat(43)), Err(JoseError::PkceMalformed)),
+            (format!("{}\u{e9}", "a".repeat(43)), Err(JoseError::PkceMalformed)),
             (String::new(), Err(JoseError::PkceMalformed)),
         ] {
             assert_eq!(check(&verifier, &s256(&verifier)), expected, "{verifier:?}");
         }
-        assert_eq!(
-            check(&"a".repeat(43), CHALLENGE),
-            Err(JoseError::PkceMismatch)
-        );
+        assert_eq!(check(&"a".repeat(43), CHALLENGE), Err(JoseError::PkceMismatch));
         // The plain method: the challenge is the verifier itself.
         assert_eq!(check(VERIFIER, VERIFIER), Err(JoseError::PkceMismatch));
         assert_eq!(check(VERIFIER, ""), Err(JoseError::PkceMismatch));
@@ -95,20 +80,8 @@ mod tests {
     fn challenges_have_a_grammar() {
         assert_eq!(check_challenge(CHALLENGE), Ok(()));
         let last = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cN";
-        for challenge in [
-            "",
-            "E9Mel",
-            last,
-            &CHALLENGE[1..],
-            &format!("{CHALLENGE}="),
-            &format!("{CHALLENGE}A"),
-            "~",
-        ] {
-            assert_eq!(
-                check_challenge(challenge),
-                Err(JoseError::PkceMalformed),
-                "{challenge:?}"
-            );
+        for challenge in ["", "E9Mel", last, &CHALLENGE[1..], &format!("{CHALLENGE}="), &format!("{CHALLENGE}A"), "~"] {
+            assert_eq!(check_challenge(challenge), Err(JoseError::PkceMalformed), "{challenge:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A seal hides a value and makes every change to it visible.
 //!
 //! It is AES-256-GCM-SIV: a repeated nonce reveals only that two sealed values are equal, so random nonces are safe
-//! for as many values as we will ever seal (RFC 8452 §1, §6). Keys for different purposes are derived from one key
+//! for as many values as we will ever seal (RFC 8452 §1, §9). Keys for different purposes are derived from one key
 //! (RFC 5869). This file draws no nonce and knows no meaning of what it seals.
 
 use crate::{JoseError, MacKey, b64, sha256};
@@ -53,12 +53,9 @@ impl SealKey {
         sealed.extend_from_slice(plain);
         let nonce = Nonce::assume_unique_for_key(nonce);
         let body = &mut sealed[NONCE_LEN..];
-        let tag = self
-            .cipher
-            .seal_in_place_separate_tag(nonce, Aad::from(aad), body);
+        let tag = self.cipher.seal_in_place_separate_tag(nonce, Aad::from(aad), body);
         // RFC 8452 §6: the plain value may have up to 2^36 bytes.
-        let tag =
-            tag.expect("sealing fails only above 2^36 bytes, and those do not fit in a request");
+        let tag = tag.expect("sealing fails only above 2^36 bytes, and those do not fit in a request");
         sealed.extend_from_slice(tag.as_ref());
         sealed
     }
@@ -68,19 +65,12 @@ impl SealKey {
     /// # Errors
     /// `SealBroken` when the value was cut or changed, or was sealed with another key or `aad`.
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, JoseError> {
-        let (nonce, body) = sealed
-            .split_at_checked(NONCE_LEN)
-            .ok_or(JoseError::SealBroken)?;
-        let len = body
-            .len()
-            .checked_sub(TAG_LEN)
-            .ok_or(JoseError::SealBroken)?;
+        let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or(JoseError::SealBroken)?;
+        let len = body.len().checked_sub(TAG_LEN).ok_or(JoseError::SealBroken)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| JoseError::SealBroken)?;
         let mut plain = Zeroizing::new(body.to_vec());
         // RFC 8452 §5: a wrong tag means that there is no plain value at all.
-        self.cipher
-            .open_in_place(nonce, Aad::from(aad), &mut plain)
-            .map_err(|_| JoseError::SealBroken)?;
+        self.cipher.open_in_place(nonce, Aad::from(aad), &mut plain).map_err(|_| JoseError::SealBroken)?;
         plain.truncate(len);
         Ok(plain)
     }
@@ -92,35 +82,18 @@ impl SealKey {
     }
 
     fn prepare(bytes: Zeroizing<[u8; 32]>) -> Self {
-        let key = UnboundKey::new(&AES_256_GCM_SIV, bytes.as_slice())
-            .expect("32 bytes are an AES-256 key");
-        Self {
-            cipher: LessSafeKey::new(key),
-            bytes,
-        }
+        let key = UnboundKey::new(&AES_256_GCM_SIV, bytes.as_slice()).expect("32 bytes are an AES-256 key");
+        Self { cipher: LessSafeKey::new(key), bytes }
     }
 
     /// HKDF-SHA256 with an unambiguous `info`: the kind and the purpose carry their lengths, the context is the rest.
     fn expand(&self, kind: &str, purpose: &str, context: &[u8]) -> Zeroizing<[u8; 32]> {
         let secret = Salt::new(HKDF_SHA256, b"jeton").extract(self.bytes.as_slice());
-        let (kind_len, purpose_len) = (
-            (kind.len() as u64).to_be_bytes(),
-            (purpose.len() as u64).to_be_bytes(),
-        );
-        let info = [
-            &kind_len[..],
-            kind.as_bytes(),
-            &purpose_len[..],
-            purpose.as_bytes(),
-            context,
-        ];
+        let (kind_len, purpose_len) = ((kind.len() as u64).to_be_bytes(), (purpose.len() as u64).to_be_bytes());
+        let info = [&kind_len[..], kind.as_bytes(), &purpose_len[..], purpose.as_bytes(), context];
         let mut bytes = Zeroizing::new([0; 32]);
-        let output = secret
-            .expand(&info, HKDF_SHA256)
-            .expect("32 bytes are less than 255 blocks");
-        output
-            .fill(bytes.as_mut_slice())
-            .expect("the output length is the length of the array");
+        let output = secret.expand(&info, HKDF_SHA256).expect("32 bytes are less than 255 blocks");
+        output.fill(bytes.as_mut_slice()).expect("the output length is the length of the array");
         bytes
     }
 }
@@ -155,28 +128,14 @@ mod tests {
         for bit in 0..sealed.len() * 8 {
             let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(
-                key().open(b"aad", &changed).map(drop),
-                Err(JoseError::SealBroken),
-                "bit {bit}"
-            );
+            assert_eq!(key().open(b"aad", &changed).map(drop), Err(JoseError::SealBroken), "bit {bit}");
         }
         for len in 0..sealed.len() {
-            assert_eq!(
-                key().open(b"aad", &sealed[..len]).map(drop),
-                Err(JoseError::SealBroken),
-                "{len} bytes"
-            );
-            assert_eq!(
-                key().open(b"aad", &sealed[sealed.len() - len..]).map(drop),
-                Err(JoseError::SealBroken)
-            );
+            assert_eq!(key().open(b"aad", &sealed[..len]).map(drop), Err(JoseError::SealBroken), "{len} bytes");
+            assert_eq!(key().open(b"aad", &sealed[sealed.len() - len..]).map(drop), Err(JoseError::SealBroken));
         }
         let longer = [&sealed[..], b"\0"].concat();
-        assert_eq!(
-            key().open(b"aad", &longer).map(drop),
-            Err(JoseError::SealBroken)
-        );
+        assert_eq!(key().open(b"aad", &longer).map(drop), Err(JoseError::SealBroken));
     }
 
     #[test]
@@ -190,25 +149,16 @@ mod tests {
             (SealKey::from_bytes([8; 32]).derive("code", b"ab"), b"aad"),
             (key(), b"aad"),
         ] {
-            assert_eq!(
-                other.open(aad, &sealed).map(drop),
-                Err(JoseError::SealBroken)
-            );
+            assert_eq!(other.open(aad, &sealed).map(drop), Err(JoseError::SealBroken));
         }
     }
 
     #[test]
     fn names_and_hash_keys_are_unrelated_to_the_key() {
         assert_eq!(key().fingerprint(), key().fingerprint());
-        assert_ne!(
-            key().fingerprint(),
-            SealKey::from_bytes([8; 32]).fingerprint()
-        );
+        assert_ne!(key().fingerprint(), SealKey::from_bytes([8; 32]).fingerprint());
         assert_eq!(key().fingerprint().len(), 22);
-        assert_ne!(
-            key().derive_mac("a", b"").mac(&[]),
-            MacKey::from_bytes(&[9; 32]).mac(&[])
-        );
+        assert_ne!(key().derive_mac("a", b"").mac(&[]), MacKey::from_bytes(&[9; 32]).mac(&[]));
         assert_eq!(format!("{:?}", key()), "SealKey(…)");
     }
 }

@@ -9,8 +9,7 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
-    RSA_PSS_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
 };
 use std::fmt;
 use zeroize::Zeroizing;
@@ -40,33 +39,16 @@ impl SigningKey {
     pub fn generate(algorithm: Algorithm) -> Result<(Self, Zeroizing<Vec<u8>>), JoseError> {
         let der = match algorithm {
             Algorithm::Rs256 | Algorithm::Ps256 => {
-                let pair =
-                    RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| JoseError::Library)?;
-                Zeroizing::new(
-                    pair.as_der()
-                        .map_err(|_| JoseError::Library)?
-                        .as_ref()
-                        .to_vec(),
-                )
+                let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| JoseError::Library)?;
+                Zeroizing::new(pair.as_der().map_err(|_| JoseError::Library)?.as_ref().to_vec())
             }
             Algorithm::Es256 => {
-                let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
-                    .map_err(|_| JoseError::Library)?;
-                Zeroizing::new(
-                    pair.to_pkcs8v1()
-                        .map_err(|_| JoseError::Library)?
-                        .as_ref()
-                        .to_vec(),
-                )
+                let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| JoseError::Library)?;
+                Zeroizing::new(pair.to_pkcs8v1().map_err(|_| JoseError::Library)?.as_ref().to_vec())
             }
             Algorithm::EdDsa => {
                 let pair = Ed25519KeyPair::generate().map_err(|_| JoseError::Library)?;
-                Zeroizing::new(
-                    pair.to_pkcs8v1()
-                        .map_err(|_| JoseError::Library)?
-                        .as_ref()
-                        .to_vec(),
-                )
+                Zeroizing::new(pair.to_pkcs8v1().map_err(|_| JoseError::Library)?.as_ref().to_vec())
             }
         };
         let key = Self::from_pkcs8(algorithm, &der).map_err(|_| JoseError::Library)?;
@@ -86,13 +68,10 @@ impl SigningKey {
                 (Pair::Rsa(pair), Numbers::Rsa { n, e })
             }
             Algorithm::Es256 => {
-                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der)
-                    .map_err(|_| bad)?;
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map_err(|_| bad)?;
                 // SEC 1 §2.3.3: 4, then x and y, 32 bytes each.
                 let (x, y) = match pair.public_key().as_ref() {
-                    [4, point @ ..] if point.len() == 64 => {
-                        (point[..32].to_vec(), point[32..].to_vec())
-                    }
+                    [4, point @ ..] if point.len() == 64 => (point[..32].to_vec(), point[32..].to_vec()),
                     _ => return Err(bad),
                 };
                 (Pair::P256(pair), Numbers::P256 { x, y })
@@ -103,10 +82,7 @@ impl SigningKey {
                 (Pair::Ed25519(pair), Numbers::Ed25519 { x })
             }
         };
-        Ok(Self {
-            pair,
-            public: PublicKey::new(algorithm, numbers)?,
-        })
+        Ok(Self { pair, public: PublicKey::new(algorithm, numbers)? })
     }
 
     /// The RFC 7638 thumbprint of the public key (SHA-256, base64url, 43 characters).
@@ -137,27 +113,16 @@ impl SigningKey {
     }
 
     /// As [`SigningKey::sign`], without an allocation of ours.
-    pub(crate) fn sign_into<'b>(
-        &self,
-        message: &[u8],
-        buffer: &'b mut [u8; MAX_SIGNATURE],
-    ) -> Result<&'b [u8], JoseError> {
+    pub(crate) fn sign_into<'b>(&self, message: &[u8], buffer: &'b mut [u8; MAX_SIGNATURE]) -> Result<&'b [u8], JoseError> {
         let len = match &self.pair {
             Pair::Rsa(pair) => {
-                let padding = if self.algorithm() == Algorithm::Ps256 {
-                    &RSA_PSS_SHA256
-                } else {
-                    &RSA_PKCS1_SHA256
-                };
+                let padding = if self.algorithm() == Algorithm::Ps256 { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
                 let len = pair.public_modulus_len();
-                pair.sign(padding, &SystemRandom::new(), message, &mut buffer[..len])
-                    .map_err(|_| JoseError::Library)?;
+                pair.sign(padding, &SystemRandom::new(), message, &mut buffer[..len]).map_err(|_| JoseError::Library)?;
                 len
             }
             Pair::P256(pair) => {
-                let signature = pair
-                    .sign(&SystemRandom::new(), message)
-                    .map_err(|_| JoseError::Library)?;
+                let signature = pair.sign(&SystemRandom::new(), message).map_err(|_| JoseError::Library)?;
                 buffer[..64].copy_from_slice(signature.as_ref());
                 64
             }
@@ -181,10 +146,7 @@ impl SigningKey {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("SigningKey")
-            .field("kid", &self.kid())
-            .field("alg", &self.algorithm())
-            .finish_non_exhaustive()
+        out.debug_struct("SigningKey").field("kid", &self.kid()).field("alg", &self.algorithm()).finish_non_exhaustive()
     }
 }
 
@@ -201,9 +163,7 @@ fn rsa_numbers(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 /// One DER value with this tag, and what follows it. Lengths of up to two octets are enough for 8192 bits (X.690 §8.1.3).
 fn der_value(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, body) = match der {
-        [t, 0x82, high, low, body @ ..] if *t == tag => {
-            (usize::from(*high) << 8 | usize::from(*low), body)
-        }
+        [t, 0x82, high, low, body @ ..] if *t == tag => (usize::from(*high) << 8 | usize::from(*low), body),
         [t, 0x81, len, body @ ..] if *t == tag => (usize::from(*len), body),
         [t, len @ ..=0x7f, body @ ..] if *t == tag => (usize::from(*len), body),
         _ => return None,
@@ -224,13 +184,9 @@ mod tests {
             let signature = key.sign(b"message").expect("signs");
             assert_eq!(signature.len(), key.signature_len());
             assert_eq!(made.public().verify(b"message", &signature), Ok(()));
-            assert_eq!(
-                made.public().verify(b"massage", &signature),
-                Err(JoseError::BadSignature)
-            );
+            assert_eq!(made.public().verify(b"massage", &signature), Err(JoseError::BadSignature));
             let jwk = key.public().to_jwk();
-            let read = PublicKey::from_jwk(jwk.as_object().expect("an object"), None)
-                .expect("reads its own JWK");
+            let read = PublicKey::from_jwk(jwk.as_object().expect("an object"), None).expect("reads its own JWK");
             assert_eq!((read.kid(), read.algorithm()), (key.kid(), algorithm));
             assert_eq!(read.verify(b"message", &signature), Ok(()));
             assert_eq!(read.to_jwk(), jwk);
@@ -241,10 +197,7 @@ mod tests {
     fn a_private_key_serves_one_family_of_algorithms() {
         let (_, der) = SigningKey::generate(Algorithm::Es256).expect("makes a key");
         for algorithm in [Algorithm::Rs256, Algorithm::Ps256, Algorithm::EdDsa] {
-            assert_eq!(
-                SigningKey::from_pkcs8(algorithm, &der).map(drop),
-                Err(JoseError::BadPrivateKey)
-            );
+            assert_eq!(SigningKey::from_pkcs8(algorithm, &der).map(drop), Err(JoseError::BadPrivateKey));
         }
         for cut in 0..der.len() {
             assert!(SigningKey::from_pkcs8(Algorithm::Es256, &der[..cut]).is_err());
@@ -254,10 +207,7 @@ mod tests {
     #[test]
     fn debug_prints_name_and_algorithm_only() {
         let (key, _) = SigningKey::generate(Algorithm::EdDsa).expect("makes a key");
-        assert_eq!(
-            format!("{key:?}"),
-            format!("SigningKey {{ kid: {:?}, alg: EdDsa, .. }}", key.kid())
-        );
+        assert_eq!(format!("{key:?}"), format!("SigningKey {{ kid: {:?}, alg: EdDsa, .. }}", key.kid()));
     }
 
     #[test]

@@ -135,7 +135,20 @@ mod tests {
         for good in ["banking/read banking/write", "https://a.example/x", "*", "AccessManager:Read"] {
             assert!(Scope::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", " read", "read ", "read  write", "a\tb", "a\nb", "a\"b", "a\\b", "reаd", "a\u{a0}b", &"x".repeat(257), &"a ".repeat(200)] {
+        for bad in [
+            "",
+            " read",
+            "read ",
+            "read  write",
+            "a\tb",
+            "a\nb",
+            "a\"b",
+            "a\\b",
+            "reаd",
+            "a\u{a0}b",
+            &"x".repeat(257),
+            &"a ".repeat(200),
+        ] {
             assert!(Scope::parse(bad).is_err(), "{bad}");
         }
     }

@@ -65,8 +65,7 @@ impl Time {
         let millis = format!("{fraction:0<3}").get(..3)?.parse::<i64>().ok()?;
         let days = days_from_civil(year, month, day);
         // A day that does not exist comes back as another one.
-        (civil(days) == (year, month, day))
-            .then(|| Self(((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + millis))
+        (civil(days) == (year, month, day)).then(|| Self(((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + millis))
     }
 }
 
@@ -102,7 +101,9 @@ mod tests {
 
     #[test]
     fn dates_go_both_ways() {
-        for text in ["1970-01-01T00:00:00.000Z", "2024-02-29T23:59:59.999Z", "2026-11-22T15:37:50.120Z", "2100-03-01T00:00:00.000Z"] {
+        for text in
+            ["1970-01-01T00:00:00.000Z", "2024-02-29T23:59:59.999Z", "2026-11-22T15:37:50.120Z", "2100-03-01T00:00:00.000Z"]
+        {
             assert_eq!(Time::parse_rfc3339(text).map(Time::to_rfc3339).as_deref(), Some(text));
         }
         assert_eq!(Time::parse_rfc3339("2026-11-22"), Time::parse_rfc3339("2026-11-22T00:00:00Z"));

@@ -1,7 +1,7 @@
 //! An API key identifies the calling application at an API, beside or instead of a token.
 
 use super::{Client, Column, ColumnType, Index, Kind, Lookup, Record, Status, Value};
-use crate::name::{Key, Label, Time};
+use crate::name::{ClientId, Key, Label, Time};
 use serde::{Deserialize, Serialize};
 
 /// A key of one client. Its value is kept only as a keyed hash.
@@ -14,6 +14,8 @@ pub struct ApiKey {
     pub realm: Key,
     /// The client that it identifies.
     pub client: Key,
+    /// That client's id, which never changes.
+    pub client_id: ClientId,
     /// Name, unique within the client.
     pub name: Label,
     /// Keyed hash of the value, base64url.

@@ -132,6 +132,9 @@ pub struct ClaimRow {
     /// How the value is written.
     #[serde(default)]
     pub shape: ClaimShape,
+    /// What stands before the value, for texts.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
 }
 
 /// Where a claim's value comes from.

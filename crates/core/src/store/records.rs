@@ -98,7 +98,8 @@ impl<'a> Records<'a> {
         let row = encode(record)?;
         let key = row.key;
         // A record made by this decision stays one insert.
-        let made = self.writes.iter_mut().find(|write| matches!(write, Write::Insert(kind, row) if *kind == R::KIND && row.key == key));
+        let made =
+            self.writes.iter_mut().find(|write| matches!(write, Write::Insert(kind, row) if *kind == R::KIND && row.key == key));
         if let Some(Write::Insert(_, made)) = made {
             *made = row;
             return Ok(());
@@ -131,7 +132,9 @@ impl<'a> Records<'a> {
     }
 
     fn touch_parent<R: Record>(&mut self, record: &R) {
-        let Some((kind, key)) = record.parent() else { return };
+        let Some((kind, key)) = record.parent() else {
+            return;
+        };
         let known = self.writes.iter().any(|write| written_key(write, kind) == Some(key));
         if !known {
             self.writes.push(Write::Touch(kind, key));

@@ -1,0 +1,224 @@
+//! Client authentication turns presented credentials into an [`AuthenticatedClient`], or into the exact reason why not.
+//!
+//! RFC 6749 §2.3. The decoder hands over every credential it finds; which of them may stand together is judged here. Unknown
+//! clients and wrong secrets take the same path.
+
+use crate::form;
+use crate::name::{ClientId, Key};
+use crate::record::{AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret, Permission, SecretHash, Status};
+use crate::refusal::Why;
+use crate::snapshot::{DataKeys, Memory, RealmState};
+use crate::world::{Need, Presented, Stop, World};
+use jeton_jose::{b64, constant_time_eq, sha256};
+use std::sync::Arc;
+
+/// Every credential of one request, as it stood there.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// Both parts of an `Authorization: Basic` header, base64 undone, split at the first colon.
+    pub basic: Option<(Vec<u8>, RawSecret)>,
+    /// The body's client id.
+    pub body_id: Option<String>,
+    /// The body's secret; an empty one counts as omitted (RFC 6749 §3.2).
+    pub body_secret: Option<Presented>,
+}
+
+/// The bytes behind the colon of Basic credentials. Print as `…`.
+#[derive(Clone)]
+pub struct RawSecret(pub Vec<u8>);
+
+impl std::fmt::Debug for RawSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// A client that has shown who it is. Only [`authenticate`] makes one.
+#[derive(Clone, Debug)]
+pub struct AuthenticatedClient {
+    client: Arc<Client>,
+    secret: Key,
+    foreign: bool,
+}
+
+impl AuthenticatedClient {
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    /// The secret that it used.
+    #[must_use]
+    pub fn secret(&self) -> Key {
+        self.secret
+    }
+
+    /// Whether the secret is kept as a slow foreign hash, to be replaced by a keyed one.
+    #[must_use]
+    pub fn secret_is_foreign(&self) -> bool {
+        self.foreign
+    }
+}
+
+/// What authentication may look at.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The realm that was asked.
+    pub realm: &'a RealmState,
+    /// Clients lately seen.
+    pub memory: &'a Memory,
+    /// Keys for hashes.
+    pub data: &'a DataKeys,
+}
+
+/// Authenticates the client of a token request. On refusal the client is named if its id is known, so that its owner reads why.
+pub fn authenticate(
+    known: Known<'_>,
+    world: &World<'_>,
+    credentials: &Credentials,
+) -> Result<AuthenticatedClient, (Stop, Option<Key>)> {
+    let anonymous = |stop: Stop| (stop, None);
+    let presented = present(known.realm, credentials).map_err(|why| anonymous(why.into()))?;
+    let realm = known.realm.realm.key;
+    // An id that cannot exist takes the path of one that does not.
+    let client = match ClientId::parse(&presented.id) {
+        Ok(id) => known.memory.client(world.facts, realm, &id).map_err(anonymous)?,
+        Err(_) => None,
+    };
+    let of = client.as_ref().map(|client| client.key);
+    let stop = |why: Why| (Stop::Refuse(why), of);
+    let Some(secret) = presented.secret else {
+        return Err(stop(client.map_or(Why::ClientUnknown, |client| match client.kind {
+            ClientKind::Public => Why::ClientIsPublic,
+            ClientKind::Confidential { .. } => Why::ClientSecretMissing,
+        })));
+    };
+    let hash = known.data.secret_hash(realm, secret.expose());
+    let Some(client) = client else {
+        // The same work as for a known client.
+        let _ = constant_time_eq(hash.as_bytes(), NOBODY);
+        return Err(stop(Why::ClientUnknown));
+    };
+    let ClientKind::Confidential { auth_methods, secrets } = &client.kind else {
+        return Err(stop(Why::ClientIsPublic));
+    };
+    let matched = find_secret(secrets, &hash, &secret, world).map_err(|stop| (stop, of))?;
+    let Some(matched) = matched else {
+        return Err(stop(explain_wrong(known, realm, secrets, &secret)));
+    };
+    if matched.expires_at.is_some_and(|end| world.now >= end) {
+        return Err(stop(Why::ClientSecretExpired));
+    }
+    if !presented.methods.iter().all(|method| auth_methods.contains(method)) {
+        return Err(stop(Why::ClientMethodNotAllowed));
+    }
+    match &client.status {
+        Status::Active => {}
+        Status::Disabled => return Err(stop(Why::ClientDisabled)),
+        Status::Suspended { .. } => return Err(stop(Why::ClientSuspended)),
+        Status::Deleted => return Err(stop(Why::ClientUnknown)),
+    }
+    if !known.realm.realm.status.is_active() {
+        return Err(stop(Why::RealmInactive));
+    }
+    let (secret, foreign) = (matched.key, matches!(matched.hash, SecretHash::Foreign { .. }));
+    Ok(AuthenticatedClient { client, secret, foreign })
+}
+
+const NOBODY: &[u8] = b"the keyed hash of no secret: 43 characters.";
+
+struct One {
+    id: String,
+    secret: Option<Presented>,
+    methods: Vec<AuthMethod>,
+}
+
+/// Makes one identity of all credentials, if they may stand together.
+fn present(realm: &RealmState, credentials: &Credentials) -> Result<One, Why> {
+    let basic = match &credentials.basic {
+        Some((id, RawSecret(secret))) => Some((basic_part(realm, id)?, basic_part(realm, secret)?)),
+        None => None,
+    };
+    match (basic, &credentials.body_id, &credentials.body_secret) {
+        (Some((id, secret)), body_id, None) => {
+            if body_id.as_ref().is_some_and(|body| *body != id) {
+                return Err(Why::ClientCredentialsDiffer);
+            }
+            // RFC 6749 §3.2: a secret without a value counts as omitted.
+            let secret = (!secret.is_empty()).then(|| Presented::new(&secret));
+            Ok(One { id, secret, methods: vec![AuthMethod::ClientSecretBasic] })
+        }
+        // RFC 6749 §2.3: not more than one authentication method in each request.
+        (Some(_), _, Some(_)) if !realm.permits(Permission::TwoCredentials) => Err(Why::ClientTwoCredentials),
+        (Some((id, secret)), body_id, Some(body)) => {
+            let same_id = body_id.as_ref().is_some_and(|body| *body == id);
+            if !same_id || !constant_time_eq(secret.as_bytes(), body.expose().as_bytes()) {
+                return Err(Why::ClientCredentialsDiffer);
+            }
+            let methods = vec![AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
+            Ok(One { id, secret: Some(body.clone()), methods })
+        }
+        (None, Some(id), secret) => {
+            Ok(One { id: id.clone(), secret: secret.clone(), methods: vec![AuthMethod::ClientSecretPost] })
+        }
+        (None, None, _) => Err(Why::ClientCredentialsMissing),
+    }
+}
+
+/// One part of Basic credentials, by the realm's one interpretation (RFC 6749 §2.3.1, or RFC 7617).
+fn basic_part(realm: &RealmState, bytes: &[u8]) -> Result<String, Why> {
+    let text = match realm.realm.settings.basic {
+        BasicEncoding::Form => form::decode(bytes).map_err(|_| Why::ClientBasicMalformed)?.into_owned(),
+        BasicEncoding::Raw => String::from_utf8(bytes.to_vec()).map_err(|_| Why::ClientBasicMalformed)?,
+    };
+    if text.contains('\0') { Err(Why::ClientBasicMalformed) } else { Ok(text) }
+}
+
+/// The secret that was presented, compared with every secret of the client.
+fn find_secret<'a>(
+    secrets: &'a [ClientSecret],
+    hash: &str,
+    presented: &Presented,
+    world: &World<'_>,
+) -> Result<Option<&'a ClientSecret>, Stop> {
+    let digest = sha256(presented.expose().as_bytes());
+    let mut found = None;
+    for secret in secrets {
+        let same = match &secret.hash {
+            SecretHash::Keyed { mac } => constant_time_eq(mac.as_bytes(), hash.as_bytes()),
+            SecretHash::Sha256 { digest: kept } => constant_time_eq(kept.as_bytes(), b64::encode(&digest).as_bytes()),
+            SecretHash::Foreign { .. } => false,
+        };
+        if same {
+            found = Some(secret);
+        }
+    }
+    if found.is_some() {
+        return Ok(found);
+    }
+    for secret in secrets {
+        let SecretHash::Foreign { phc } = &secret.hash else {
+            continue;
+        };
+        let fact = world.facts.slow_hashes.iter().find(|(of, shown, _)| of == phc && *shown == digest);
+        match fact {
+            Some((_, _, true)) => return Ok(Some(secret)),
+            Some((_, _, false)) => {}
+            None => {
+                return Err(Stop::Need(Need::SlowHash { phc: phc.clone(), presented: presented.clone() }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Tells a secret that lost its plus signs on the way from one that is simply wrong. Only the owner reads the difference.
+fn explain_wrong(known: Known<'_>, realm: Key, secrets: &[ClientSecret], presented: &Presented) -> Why {
+    if !presented.expose().contains(' ') {
+        return Why::ClientSecretWrong;
+    }
+    let plus = known.data.secret_hash(realm, &presented.expose().replace(' ', "+"));
+    let matches = |secret: &ClientSecret| matches!(&secret.hash, SecretHash::Keyed { mac } if constant_time_eq(mac.as_bytes(), plus.as_bytes()));
+    if secrets.iter().any(matches) { Why::ClientSecretNotEncoded } else { Why::ClientSecretWrong }
+}

@@ -1,0 +1,5 @@
+//! An endpoint is a place where a client asks the authorization server (RFC 6749 §3).
+
+mod token;
+
+pub use token::{Stopped, TokenRequest, token};

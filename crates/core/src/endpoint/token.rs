@@ -1,0 +1,63 @@
+//! The token endpoint: authenticate the client, find the grant, may this client use it, exchange, mint (RFC 6749 §3.2).
+
+use crate::client_auth::{AuthenticatedClient, Credentials, Known, authenticate};
+use crate::grant::{self, Asked};
+use crate::name::Key;
+use crate::refusal::Why;
+use crate::token::{Issued, mint};
+use crate::world::{Presented, Stop, World};
+
+/// One token request, whatever its spelling was.
+#[derive(Clone, Debug, Default)]
+pub struct TokenRequest {
+    /// Every credential found.
+    pub credentials: Credentials,
+    /// RFC 6749 `grant_type`.
+    pub grant_type: Option<String>,
+    /// RFC 6749 §3.3.
+    pub scope: Option<String>,
+    /// RFC 8707 §2.
+    pub resources: Vec<String>,
+    /// RFC 6749 §6.
+    pub refresh_token: Option<Presented>,
+}
+
+/// A refused request and whom it concerns, as far as that is known.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Why.
+    pub stop: Stop,
+    /// The client that the request named.
+    pub client: Option<Key>,
+}
+
+/// Decides a token request.
+pub fn token(known: Known<'_>, world: &World<'_>, request: &TokenRequest) -> Result<(Issued, AuthenticatedClient), Stopped> {
+    let client = authenticate(known, world, &request.credentials).map_err(|(stop, client)| Stopped { stop, client })?;
+    let issued = exchange(known, world, request, &client);
+    let key = client.client().key;
+    issued.map(|issued| (issued, client)).map_err(|stop| Stopped { stop, client: Some(key) })
+}
+
+fn exchange(known: Known<'_>, world: &World<'_>, request: &TokenRequest, client: &AuthenticatedClient) -> Result<Issued, Stop> {
+    let wire = request.grant_type.as_deref().ok_or(Why::RequestGrantTypeMissing)?;
+    // RFC 9700 §2.4: the password grant MUST NOT be used; it cannot be switched on.
+    if matches!(wire, "password" | "implicit") {
+        return Err(Why::GrantPasswordNever.into());
+    }
+    let grant = grant::by_wire_name(wire).ok_or(Why::GrantUnknown)?;
+    // RFC 6749 §5.2, unauthorized_client.
+    if !client.client().grants.contains(&grant.name) {
+        return Err(Why::GrantNotAllowed.into());
+    }
+    let asked = Asked {
+        realm: known.realm,
+        client,
+        world,
+        scope: request.scope.as_deref(),
+        resources: &request.resources,
+        refresh_token: request.refresh_token.as_ref(),
+    };
+    let issue = (grant.exchange)(&asked)?;
+    Ok(mint(known.realm, world, issue)?)
+}

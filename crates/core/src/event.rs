@@ -1,0 +1,32 @@
+//! An event is one security decision as it is told to log, counters and journal. Nothing durable is written per token.
+
+use crate::name::{ClientId, Key, RealmName};
+use crate::refusal::{Fault, Why};
+
+/// One decision about one request.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The realm that was asked.
+    pub realm: Option<(Key, RealmName)>,
+    /// The client concerned, as far as it is known.
+    pub client: Option<(Key, Option<ClientId>)>,
+    /// Where, for example `token`.
+    pub endpoint: &'static str,
+    /// What was decided.
+    pub outcome: Outcome,
+    /// The secret or API key that was used with success.
+    pub used: Option<Key>,
+}
+
+/// What was decided.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A token was issued.
+    Issued,
+    /// A call may pass, or a document was answered.
+    Permitted,
+    /// Their fault.
+    Refused(Why),
+    /// Our fault.
+    Faulted(Fault),
+}

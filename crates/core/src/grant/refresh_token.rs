@@ -1,0 +1,45 @@
+//! A client trades a refresh token for a new access token (RFC 6749 §6).
+//!
+//! Here live the sealed refresh tokens that some providers promise with client credentials: they do not rotate, need the
+//! client's authentication every time, and die with its tokens. Families of rotating tokens come with people.
+
+use super::scope::{self, Granted};
+use super::{Asked, Grant};
+use crate::name::Scope;
+use crate::record::{GrantName, Permission};
+use crate::refusal::Why;
+use crate::token::{Issue, Refresh, open_refresh};
+use crate::world::Stop;
+
+/// The descriptor.
+pub(super) const GRANT: Grant = Grant { name: GrantName::RefreshToken, wire: "refresh_token", exchange };
+
+fn exchange(asked: &Asked<'_>) -> Result<Issue, Stop> {
+    let client = asked.client.client();
+    let presented = asked.refresh_token.ok_or(Why::RequestParameterMissing)?;
+    if !asked.realm.permits(Permission::RefreshWithClientCredentials) {
+        return Err(Why::RefreshTokenInvalid.into());
+    }
+    let token = open_refresh(asked.realm, presented.expose())?;
+    // RFC 6749 §6: the refresh token is bound to the client to which it was issued.
+    if token.client_id != client.client_id {
+        return Err(Why::RefreshTokenForeign.into());
+    }
+    if asked.world.now >= token.expires_at {
+        return Err(Why::RefreshTokenExpired.into());
+    }
+    if token.issued_at.seconds() < client.not_before.seconds() {
+        return Err(Why::RefreshTokenRevoked.into());
+    }
+    // What was withdrawn from the client since then is not given again.
+    let kept: Scope = token.scope.iter().filter(|scope| client.scope.contains(scope)).cloned().collect();
+    let Granted { scope, audience } = scope::narrow(asked, &kept)?;
+    Ok(Issue {
+        client_id: client.client_id.clone(),
+        subject: client.client_id.as_str().to_owned(),
+        scope,
+        asked: asked.scope.map(str::to_owned),
+        audience,
+        refresh: Refresh::Same(presented.expose().to_owned()),
+    })
+}

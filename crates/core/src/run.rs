@@ -1,0 +1,256 @@
+//! The engine runs decisions: over the snapshot for the hot path, over guarded records for changes. The one retry loop is here.
+
+use crate::client_auth::Known;
+use crate::name::{Key, Time};
+use crate::record::{
+    ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, ResourceServer, SigningKeyRecord, client_by_id,
+    key_by_hash, keys_of_realm, resources_of_realm,
+};
+use crate::refusal::Fault;
+use crate::snapshot::{DataKeys, Memory, RealmState};
+use crate::store::{CommitError, Order, Position, Reader, Records, Store, Write};
+use crate::world::{Facts, Need, Stop, World};
+use jeton_jose::{SealKey, b64};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How often a decision is run again when others were quicker.
+const MOST_RUNS: u32 = 64;
+/// Most rows of one list that belongs to a realm.
+const MOST_IN_REALM: usize = 10_000;
+/// Most realms.
+const MOST_REALMS: usize = 100_000;
+
+/// An authorization server over one store.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    data: DataKeys,
+    /// What is remembered.
+    pub memory: Memory,
+    installation: Key,
+    followed: Mutex<Position>,
+    /// Held while realms are read and swapped in, so that an older reading never replaces a newer one.
+    refreshing: Mutex<()>,
+}
+
+impl Engine {
+    /// Opens a store; on first start the installation and its data key are made. A seal key that does not fit is refused, and
+    /// nothing is made anew.
+    pub fn open(store: Arc<dyn Store>, seal: &SealKey, world: &World<'_>) -> Result<Self, Fault> {
+        let (installation, root) = transact(&*store, world, |records, world| installation(records, world, seal))
+            .map(|(done, _)| done)
+            .map_err(|stop| match stop {
+                Stop::Fault(fault) => fault,
+                Stop::Refuse(_) | Stop::Need(_) => Fault::Broken("opening an installation asks for nothing"),
+            })?;
+        let data = DataKeys::new(root);
+        let followed = Mutex::new(store.position()?);
+        let engine = Self { store, data, memory: Memory::new(), installation, followed, refreshing: Mutex::new(()) };
+        engine.reload(world.now)?;
+        Ok(engine)
+    }
+
+    /// Identity of the installation.
+    #[must_use]
+    pub fn installation(&self) -> Key {
+        self.installation
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// The keys under which data is kept.
+    #[must_use]
+    pub fn data(&self) -> &DataKeys {
+        &self.data
+    }
+
+    /// What a decision about this realm may look at.
+    #[must_use]
+    pub fn known<'a>(&'a self, realm: &'a RealmState) -> Known<'a> {
+        Known { realm, memory: &self.memory, data: &self.data }
+    }
+
+    /// Runs a decision that changes state until it is committed, refused or hopeless; then the snapshot follows.
+    pub fn transact<T>(
+        &self,
+        world: &World<'_>,
+        decide: impl FnMut(&mut Records<'_>, &World<'_>) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        let (done, writes) = transact(&*self.store, world, decide)?;
+        self.follow_writes(world.now, &writes)?;
+        Ok(done)
+    }
+
+    /// Reads records without changing any.
+    pub fn read<T>(&self, now: Time, mut read: impl FnMut(&mut Reader<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        let mut answer = None;
+        self.store.view(now, &mut |view| {
+            answer = Some(read(&mut Reader::new(view))?);
+            Ok(())
+        })?;
+        answer.ok_or(Fault::Broken("a view was not read"))
+    }
+
+    /// Finds out what a decision needs from the store, and adds it to the facts. Needs of other places are left alone.
+    pub fn meet(&self, now: Time, need: &Need, facts: &mut Facts) -> Result<(), Fault> {
+        let evictions = self.memory.evictions();
+        match need {
+            Need::Client { realm, client_id } => {
+                let client: Option<Client> = self.read(now, |reader| reader.find(client_by_id(*realm, client_id)))?;
+                let client = client.map(Arc::new);
+                if let Some(client) = &client {
+                    self.memory.remember_client(evictions, client);
+                }
+                facts.clients.push((*realm, client_id.clone(), client));
+            }
+            Need::ApiKey { realm, hash } => {
+                let key: Option<ApiKey> = self.read(now, |reader| reader.find(key_by_hash(*realm, hash)))?;
+                let key = key.map(Arc::new);
+                if let Some(key) = &key {
+                    self.memory.remember_api_key(evictions, key);
+                }
+                facts.api_keys.push((*realm, hash.clone(), key));
+            }
+            Need::SlowHash { .. } | Need::KeyPair(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Follows what other processes wrote. Returns how many changes there were.
+    pub fn follow(&self, now: Time) -> Result<usize, Fault> {
+        const AT_ONCE: usize = 1000;
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = self.store.changes(*followed, AT_ONCE)?;
+        let Some(last) = changes.last() else {
+            return Ok(0);
+        };
+        let written: Vec<(&str, Key)> = changes.iter().map(|change| (change.kind.as_str(), change.key)).collect();
+        self.follow_keys(now, &written)?;
+        *followed = last.position;
+        Ok(changes.len())
+    }
+
+    /// Reads every realm anew and forgets every client.
+    pub fn reload(&self, now: Time) -> Result<(), Fault> {
+        let all = Lookup { index: None, prefix: Vec::new(), guard: None };
+        let realms: Vec<Realm> = self.read(now, |reader| reader.scan(all.clone(), None, Order::Ascending, MOST_REALMS))?;
+        let mut keys: BTreeSet<Key> = realms.iter().map(|realm| realm.key).collect();
+        keys.extend(self.memory.snapshot.load().realms().map(|state| state.realm.key));
+        self.memory.forget_all();
+        self.refresh_realms(now, &keys)
+    }
+
+    fn follow_writes(&self, now: Time, writes: &[Write]) -> Result<(), Fault> {
+        let written: Vec<(&str, Key)> = writes
+            .iter()
+            .map(|write| match write {
+                Write::Insert(kind, row) | Write::Replace(kind, row) => (kind.name, row.key),
+                Write::Touch(kind, key) | Write::Delete(kind, key) => (kind.name, *key),
+            })
+            .collect();
+        self.follow_keys(now, &written)
+    }
+
+    fn follow_keys(&self, now: Time, written: &[(&str, Key)]) -> Result<(), Fault> {
+        const BULK: usize = 200;
+        let of = |kind: &Kind| written.iter().filter(|(name, _)| *name == kind.name).map(|(_, key)| *key).collect::<Vec<_>>();
+        let (clients, api_keys) = (of(Client::KIND), of(ApiKey::KIND));
+        if clients.len() + api_keys.len() > BULK {
+            self.memory.forget_all();
+        } else {
+            for key in clients {
+                if let Some(client) = self.read(now, |reader| reader.read::<Client>(key))? {
+                    self.memory.forget_client(client.realm, &client.client_id);
+                }
+            }
+            for key in api_keys {
+                if let Some(key) = self.read(now, |reader| reader.read::<ApiKey>(key))? {
+                    self.memory.forget_api_key(key.realm, &key.hash);
+                }
+            }
+        }
+        // Resource servers and signing keys touch their realm, so the realm stands among what was written.
+        let realms: BTreeSet<Key> = of(Realm::KIND).into_iter().collect();
+        if realms.is_empty() { Ok(()) } else { self.refresh_realms(now, &realms) }
+    }
+
+    fn refresh_realms(&self, now: Time, keys: &BTreeSet<Key>) -> Result<(), Fault> {
+        let _one = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = Vec::new();
+        for &key in keys {
+            let found = self.read(now, |reader| {
+                let Some(realm) = reader.read::<Realm>(key)? else {
+                    return Ok(None);
+                };
+                let resources: Vec<ResourceServer> =
+                    reader.scan(resources_of_realm(key), None, Order::Ascending, MOST_IN_REALM)?;
+                let keys: Vec<SigningKeyRecord> = reader.scan(keys_of_realm(key), None, Order::Ascending, MOST_IN_REALM)?;
+                Ok(Some((realm, resources, keys)))
+            })?;
+            let state =
+                found.map(|(realm, resources, keys)| RealmState::open(realm, resources, &keys, &self.data)).transpose()?;
+            states.push((key, state));
+        }
+        let next = self.memory.snapshot.load().with(states);
+        self.memory.snapshot.store(Arc::new(next));
+        Ok(())
+    }
+}
+
+/// The one retry loop: decide on one view, commit under guards, and again if others were quicker.
+fn transact<T>(
+    store: &dyn Store,
+    world: &World<'_>,
+    mut decide: impl FnMut(&mut Records<'_>, &World<'_>) -> Result<T, Stop>,
+) -> Result<(T, Vec<Write>), Stop> {
+    for run in 0..MOST_RUNS {
+        let mut decided = None;
+        store.view(world.now, &mut |view| {
+            let mut records = Records::new(view);
+            let outcome = decide(&mut records, world);
+            decided = Some((outcome, records.into_batch(world.new_key(&format!("batch {run}")), world.now)));
+            Ok(())
+        })?;
+        let (outcome, batch) = decided.ok_or(Fault::Broken("a view was not read"))?;
+        let done = outcome?;
+        if batch.writes.is_empty() {
+            return Ok((done, Vec::new()));
+        }
+        let writes = batch.writes.clone();
+        match store.commit(batch) {
+            Ok(()) => return Ok((done, writes)),
+            Err(CommitError::Conflict) => {}
+            Err(CommitError::Fault(fault)) => return Err(fault.into()),
+        }
+    }
+    Err(Fault::Unavailable("too many others change the same records".into()).into())
+}
+
+/// The installation of this store and its root data key; made if the store is new.
+fn installation(records: &mut Records<'_>, world: &World<'_>, seal: &SealKey) -> Result<(Key, SealKey), Stop> {
+    let singleton = Lookup { index: Some("singleton"), prefix: vec![crate::record::Value::Integer(1)], guard: None };
+    let root = Lookup { index: Some("purpose"), prefix: vec!["root".into()], guard: None };
+    if let Some(known) = records.find::<Installation>(singleton)? {
+        if known.seal_fingerprint != seal.fingerprint() {
+            return Err(
+                Fault::Foreign("the seal key is not the one that this store was made with; give the right one".into()).into()
+            );
+        }
+        let missing = || Fault::Corrupt("data_key root is missing or cannot be opened".into());
+        let record: DataKey = records.find(root)?.ok_or_else(missing)?;
+        let wrapped = b64::decode(record.wrapped.as_bytes()).map_err(|_| missing())?;
+        let plain = seal.derive("data keys", b"").open(b"root", &wrapped).map_err(|_| missing())?;
+        let bytes = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| missing())?;
+        return Ok((known.key, SealKey::from_bytes(bytes)));
+    }
+    let bytes: [u8; 32] = world.random.draw("root data key");
+    let wrapped = seal.derive("data keys", b"").seal(world.random.draw("wrapping of the root data key"), b"root", &bytes);
+    let record = Installation { key: world.new_key("installation"), seal_fingerprint: seal.fingerprint() };
+    records.insert(&record)?;
+    records.insert(&DataKey { key: world.new_key("data key"), purpose: "root".into(), wrapped: b64::encode(&wrapped) })?;
+    Ok((record.key, SealKey::from_bytes(bytes)))
+}

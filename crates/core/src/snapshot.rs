@@ -1,0 +1,280 @@
+//! The snapshot is what the hot path knows without asking the store: realms with their keys, and the clients lately seen.
+
+use crate::name::{ClientId, Key, RealmName, ResourceIdentifier, Scope, ScopeToken};
+use crate::record::{
+    AccessTokenFormat, ApiKey, Client, KeyPurpose, KeyState, Permission, Realm, ResourceServer, SigningKeyRecord,
+};
+use crate::refusal::Fault;
+use crate::world::{Facts, Need, Stop};
+use arc_swap::ArcSwap;
+use jeton_jose::{CompactSigner, KeySet, MacKey, SealKey, SigningKey, b64};
+use quick_cache::sync::Cache;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The keys under which data is kept, derived from one root that the seal key wraps.
+#[derive(Debug)]
+pub struct DataKeys {
+    root: SealKey,
+    hashes: MacKey,
+    signing_keys: SealKey,
+}
+
+impl DataKeys {
+    /// Derives every data key from the root.
+    #[must_use]
+    pub fn new(root: SealKey) -> Self {
+        let hashes = root.derive_mac("hashes of secrets", b"");
+        let signing_keys = root.derive("signing keys", b"");
+        Self { root, hashes, signing_keys }
+    }
+
+    /// What is kept of a secret of this realm: a keyed hash, base64url.
+    #[must_use]
+    pub fn secret_hash(&self, realm: Key, secret: &str) -> String {
+        b64::encode(&self.hashes.mac(&[b"secret", realm.as_bytes(), secret.as_bytes()]))
+    }
+
+    /// What is kept of an API key of this realm: a keyed hash, base64url.
+    #[must_use]
+    pub fn api_key_hash(&self, realm: Key, value: &str) -> String {
+        b64::encode(&self.hashes.mac(&[b"API key", realm.as_bytes(), value.as_bytes()]))
+    }
+
+    /// Seals a private key for its record.
+    #[must_use]
+    pub fn seal_signing_key(&self, nonce: [u8; 12], realm: Key, kid: &str, pkcs8: &[u8]) -> String {
+        b64::encode(&self.signing_keys.seal(nonce, &signing_key_context(realm, kid), pkcs8))
+    }
+
+    fn open_signing_key(&self, record: &SigningKeyRecord) -> Result<SigningKey, Fault> {
+        let corrupt = || Fault::Corrupt(format!("signing_key {} cannot be opened with this seal key", record.key));
+        let sealed = b64::decode(record.sealed.as_bytes()).map_err(|_| corrupt())?;
+        let context = signing_key_context(record.realm, &record.kid);
+        let pkcs8 = self.signing_keys.open(&context, &sealed).map_err(|_| corrupt())?;
+        SigningKey::from_pkcs8(record.algorithm, &pkcs8).map_err(|_| corrupt())
+    }
+}
+
+fn signing_key_context(realm: Key, kid: &str) -> Vec<u8> {
+    [realm.as_bytes(), kid.as_bytes()].concat()
+}
+
+/// One realm, ready for use.
+#[derive(Debug)]
+pub struct RealmState {
+    /// The record.
+    pub realm: Realm,
+    /// Its resource servers.
+    pub resources: Vec<ResourceServer>,
+    /// Public keys, as they are published.
+    pub published: KeySet,
+    /// Signs access tokens; `None` if they are opaque, or while the key is being made.
+    pub signer: Option<CompactSigner>,
+    /// Seals opaque access tokens.
+    pub access_seal: SealKey,
+    /// Seals refresh tokens that come with client credentials.
+    pub refresh_seal: SealKey,
+    scopes: BTreeMap<ScopeToken, Vec<usize>>,
+}
+
+impl RealmState {
+    /// Opens what a realm's records hold.
+    pub fn open(realm: Realm, resources: Vec<ResourceServer>, keys: &[SigningKeyRecord], data: &DataKeys) -> Result<Self, Fault> {
+        let mut signer = None;
+        let mut published = Vec::new();
+        for record in keys.iter().filter(|record| record.state != KeyState::Gone) {
+            let key = data.open_signing_key(record)?;
+            published.push(key.public().clone());
+            if let AccessTokenFormat::Jwt { algorithm, typ, .. } = &realm.settings.access_token.format
+                && record.state == KeyState::Active
+                && record.purpose == KeyPurpose::AccessToken
+                && record.algorithm == *algorithm
+            {
+                signer = Some(CompactSigner::new(Arc::new(key), typ));
+            }
+        }
+        let published = KeySet::from_keys(published).map_err(|_| Fault::Broken("two keys of a realm share a kid"))?;
+        let mut scopes: BTreeMap<ScopeToken, Vec<usize>> = BTreeMap::new();
+        for (index, resource) in resources.iter().enumerate().filter(|(_, resource)| resource.status.is_active()) {
+            for entry in &resource.scopes {
+                scopes.entry(entry.scope.clone()).or_default().push(index);
+            }
+        }
+        let access_seal = data.root.derive("opaque access tokens", realm.key.as_bytes());
+        let refresh_seal = data.root.derive("refresh tokens with client credentials", realm.key.as_bytes());
+        Ok(Self { realm, resources, published, signer, access_seal, refresh_seal, scopes })
+    }
+
+    /// Whether the realm allows this beyond the RFCs.
+    #[must_use]
+    pub fn permits(&self, permission: Permission) -> bool {
+        self.realm.permissions.contains(&permission)
+    }
+
+    /// Whether an active API of the realm has this scope.
+    #[must_use]
+    pub fn knows_scope(&self, token: &ScopeToken) -> bool {
+        self.scopes.contains_key(token)
+    }
+
+    /// The active APIs that have one of these scopes, in the order of their identifiers.
+    #[must_use]
+    pub fn resources_of(&self, scope: &Scope) -> Vec<&ResourceServer> {
+        let mut indexes: Vec<usize> = scope.iter().filter_map(|token| self.scopes.get(token)).flatten().copied().collect();
+        indexes.sort_unstable();
+        indexes.dedup();
+        indexes.into_iter().map(|index| &self.resources[index]).collect()
+    }
+
+    /// The active API of this identifier.
+    #[must_use]
+    pub fn resource(&self, identifier: &str) -> Option<&ResourceServer> {
+        self.resources.iter().find(|resource| resource.identifier.as_str() == identifier && resource.status.is_active())
+    }
+
+    /// The audience of a token for these APIs: the realm's one audience, or their identifiers, or the realm itself.
+    #[must_use]
+    pub fn audience_of(&self, resources: &[&ResourceServer]) -> Vec<String> {
+        let one = self.realm.settings.access_token.audience.as_ref().map(ResourceIdentifier::as_str);
+        match (one, resources) {
+            (Some(one), _) => vec![one.to_owned()],
+            (None, []) => vec![self.realm.issuer.as_str().to_owned()],
+            (None, resources) => resources.iter().map(|resource| resource.identifier.as_str().to_owned()).collect(),
+        }
+    }
+}
+
+/// All realms at one moment.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    realms: BTreeMap<Key, Arc<RealmState>>,
+    /// Grows whenever a realm changes.
+    pub revision: u64,
+}
+
+impl Snapshot {
+    /// The realm of this key.
+    #[must_use]
+    pub fn realm(&self, key: Key) -> Option<&Arc<RealmState>> {
+        self.realms.get(&key)
+    }
+
+    /// The realm of this name.
+    #[must_use]
+    pub fn realm_by_name(&self, name: &RealmName) -> Option<&Arc<RealmState>> {
+        self.realms.values().find(|state| state.realm.name == *name)
+    }
+
+    /// All realms, oldest first.
+    pub fn realms(&self) -> impl Iterator<Item = &Arc<RealmState>> {
+        self.realms.values()
+    }
+
+    /// A successor in which these realms are as given, or gone.
+    #[must_use]
+    pub fn with(&self, changed: impl IntoIterator<Item = (Key, Option<RealmState>)>) -> Self {
+        let mut realms = self.realms.clone();
+        for (key, state) in changed {
+            match state {
+                Some(state) => realms.insert(key, Arc::new(state)),
+                None => realms.remove(&key),
+            };
+        }
+        Self { realms, revision: self.revision + 1 }
+    }
+}
+
+/// What this process remembers: the snapshot, and a bounded number of clients and API keys.
+pub struct Memory {
+    /// The present snapshot.
+    pub snapshot: ArcSwap<Snapshot>,
+    clients: Cache<(Key, ClientId), Arc<Client>>,
+    api_keys: Cache<(Key, String), Arc<ApiKey>>,
+    /// Counts evictions, so that what was read before one is not remembered after it.
+    evictions: Mutex<u64>,
+}
+
+impl Memory {
+    /// Most clients, and most API keys, that are kept.
+    pub const CAPACITY: usize = 100_000;
+
+    /// Remembers nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            snapshot: ArcSwap::default(),
+            clients: Cache::new(Self::CAPACITY),
+            api_keys: Cache::new(Self::CAPACITY),
+            evictions: Mutex::new(0),
+        }
+    }
+
+    /// The client of this id: from memory, from the facts, or needed.
+    pub fn client(&self, facts: &Facts, realm: Key, client_id: &ClientId) -> Result<Option<Arc<Client>>, Stop> {
+        if let Some(client) = self.clients.get(&(realm, client_id.clone())) {
+            return Ok(Some(client));
+        }
+        let fact = facts.clients.iter().find(|(of, id, _)| *of == realm && id == client_id);
+        fact.map(|(_, _, client)| client.clone()).ok_or_else(|| Stop::Need(Need::Client { realm, client_id: client_id.clone() }))
+    }
+
+    /// The API key with this hash: from memory, from the facts, or needed.
+    pub fn api_key(&self, facts: &Facts, realm: Key, hash: &str) -> Result<Option<Arc<ApiKey>>, Stop> {
+        if let Some(key) = self.api_keys.get(&(realm, hash.to_owned())) {
+            return Ok(Some(key));
+        }
+        let fact = facts.api_keys.iter().find(|(of, known, _)| *of == realm && known == hash);
+        fact.map(|(_, _, key)| key.clone()).ok_or_else(|| Stop::Need(Need::ApiKey { realm, hash: hash.to_owned() }))
+    }
+
+    /// The count of evictions, to be taken before a record is read that shall be remembered.
+    #[must_use]
+    pub fn evictions(&self) -> u64 {
+        *self.evictions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a client unless something was evicted since it was read.
+    pub fn remember_client(&self, evictions: u64, client: &Arc<Client>) {
+        let now = self.evictions.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now == evictions {
+            self.clients.insert((client.realm, client.client_id.clone()), Arc::clone(client));
+        }
+    }
+
+    /// Remembers an API key unless something was evicted since it was read.
+    pub fn remember_api_key(&self, evictions: u64, key: &Arc<ApiKey>) {
+        let now = self.evictions.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now == evictions {
+            self.api_keys.insert((key.realm, key.hash.clone()), Arc::clone(key));
+        }
+    }
+
+    /// Forgets a client that was changed.
+    pub fn forget_client(&self, realm: Key, client_id: &ClientId) {
+        let mut evictions = self.evictions.lock().unwrap_or_else(PoisonError::into_inner);
+        *evictions += 1;
+        self.clients.remove(&(realm, client_id.clone()));
+    }
+
+    /// Forgets an API key that was changed.
+    pub fn forget_api_key(&self, realm: Key, hash: &str) {
+        let mut evictions = self.evictions.lock().unwrap_or_else(PoisonError::into_inner);
+        *evictions += 1;
+        self.api_keys.remove(&(realm, hash.to_owned()));
+    }
+
+    /// Forgets every client and API key; for when changes were missed.
+    pub fn forget_all(&self) {
+        let mut evictions = self.evictions.lock().unwrap_or_else(PoisonError::into_inner);
+        *evictions += 1;
+        self.clients.clear();
+        self.api_keys.clear();
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}

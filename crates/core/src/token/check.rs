@@ -1,0 +1,81 @@
+//! Checking reads an access token of a realm and says what it allows, or exactly why it is refused.
+
+use super::opaque;
+use crate::name::{ClientId, Scope, Time};
+use crate::record::{AccessTokenFormat, ClaimRow, ClaimSource};
+use crate::refusal::Why;
+use crate::snapshot::{Memory, RealmState};
+use crate::world::{Stop, World};
+use jeton_jose::{JoseError, jwt};
+use serde_json::Value;
+
+/// What a valid access token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessToken {
+    /// The client that asked for it.
+    pub client_id: ClientId,
+    /// As whom it acts.
+    pub subject: String,
+    /// What it allows.
+    pub scope: Scope,
+    /// For whom it is.
+    pub audience: Vec<String>,
+    /// When it was issued.
+    pub issued_at: Time,
+    /// When it ends.
+    pub expires_at: Time,
+    /// Its own id.
+    pub token_id: String,
+}
+
+/// Checks a presented token: genuine, of this realm, not ended, its client still in good standing.
+pub fn check(realm: &RealmState, memory: &Memory, world: &World<'_>, presented: &str) -> Result<AccessToken, Stop> {
+    let token = match &realm.realm.settings.access_token.format {
+        AccessTokenFormat::Opaque => opaque::open(realm, presented)?,
+        AccessTokenFormat::Jwt { typ, claims, .. } => open_jwt(realm, typ, claims, world, presented)?,
+    };
+    // decisions.md 15: our own tokens are refused when now >= exp, everywhere.
+    if world.now >= token.expires_at {
+        return Err(Why::TokenExpired.into());
+    }
+    let client = memory.client(world.facts, realm.realm.key, &token.client_id)?;
+    let alive =
+        client.is_some_and(|client| client.status.is_active() && token.issued_at.seconds() >= client.not_before.seconds());
+    if !alive || !realm.realm.status.is_active() {
+        return Err(Why::TokenRevoked.into());
+    }
+    Ok(token)
+}
+
+fn open_jwt(realm: &RealmState, typ: &str, rows: &[ClaimRow], world: &World<'_>, presented: &str) -> Result<AccessToken, Why> {
+    let expect =
+        jwt::Expect { issuer: realm.realm.issuer.as_str(), audiences: &[], typ: &[typ], now: world.now.seconds(), leeway: 0 };
+    let claims = jwt::verify(presented.as_bytes(), &realm.published, &expect).map_err(explain)?;
+    let value = |source: ClaimSource| rows.iter().find(|row| row.from == source).and_then(|row| claims.all.get(&row.name));
+    let client_id = value(ClaimSource::ClientId).or_else(|| value(ClaimSource::Subject)).and_then(Value::as_str);
+    let client_id = client_id.and_then(|id| ClientId::parse(id).ok()).ok_or(Why::TokenMalformed)?;
+    let scope = match value(ClaimSource::Scope) {
+        None => Scope::default(),
+        Some(Value::String(text)) if text.is_empty() => Scope::default(),
+        Some(Value::String(text)) => Scope::parse(text).map_err(|_| Why::TokenMalformed)?,
+        Some(list) => serde_json::from_value(list.clone()).map_err(|_| Why::TokenMalformed)?,
+    };
+    Ok(AccessToken {
+        client_id,
+        subject: claims.subject,
+        scope,
+        audience: claims.audience,
+        issued_at: Time::from_seconds(claims.issued_at),
+        expires_at: Time::from_seconds(claims.expires_at),
+        token_id: claims.token_id.unwrap_or_default(),
+    })
+}
+
+fn explain(error: JoseError) -> Why {
+    match error {
+        JoseError::BadSignature | JoseError::UnknownKey | JoseError::AlgorithmMismatch => Why::TokenSignature,
+        JoseError::IssuerMismatch => Why::TokenIssuer,
+        JoseError::Expired => Why::TokenExpired,
+        _ => Why::TokenMalformed,
+    }
+}

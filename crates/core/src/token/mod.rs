@@ -1,0 +1,10 @@
+//! A token states what a client may do until when: minted in one place, checked in one place, kept in none.
+
+mod check;
+mod mint;
+mod opaque;
+mod refresh;
+
+pub use check::{AccessToken, check};
+pub use mint::{Issue, Issued, Refresh, mint};
+pub use refresh::{SealedRefresh, open as open_refresh};
