@@ -23,6 +23,7 @@ pub mod dialect;
 pub mod encode;
 pub mod metadata;
 pub mod route;
+pub mod transcript;
 
 /// What a request led to.
 #[derive(Debug)]
