@@ -25,14 +25,14 @@ echo ready
 read -r line
 kill -INT $server 2>/dev/null
 wait $server
-rm -rf "$1" "$1.log"
+cd / && rm -rf "$(dirname "$1")"
 "#;
 
 /// A running server.
 pub struct PostgresForTests {
     watchdog: Child,
     port: u16,
-    /// Is removed when the server has ended.
+    /// The watchdog removes it when the server has ended.
     _directory: TempDir,
     databases: AtomicU32,
 }
