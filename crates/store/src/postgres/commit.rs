@@ -18,7 +18,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
 /// How often a lost outcome is looked up, and how long after each other.
-const LOOKUPS: u32 = 5;
+const LOOKUPS: u32 = 3;
 const LOOKUP_PAUSE: Duration = Duration::from_millis(500);
 
 /// Commits a batch, whatever becomes of the connection meanwhile.

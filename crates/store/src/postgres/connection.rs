@@ -69,8 +69,8 @@ impl From<tokio_postgres::Error> for Failure {
             &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED | &SqlState::LOCK_NOT_AVAILABLE => {
                 Self::Conflict
             }
-            // A former primary after a failover: the next connection may find the new one.
-            &SqlState::READ_ONLY_SQL_TRANSACTION => Self::Lost(sentence),
+            // A former primary after a failover, or a session that lost its statements: the next connection may be better.
+            &SqlState::READ_ONLY_SQL_TRANSACTION | &SqlState::INVALID_SQL_STATEMENT_NAME => Self::Lost(sentence),
             code => match &code.code()[..2] {
                 "08" | "57" if *code != SqlState::QUERY_CANCELED => Self::Lost(sentence),
                 "22" | "23" => Self::Fault(Fault::Broken("a value does not fit its PostgreSQL column")),
