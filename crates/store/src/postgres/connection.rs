@@ -209,3 +209,37 @@ fn migrate_in_transaction(connection: &mut Connection, migrations: &[Migration])
     }
     Ok(())
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::testing::PostgresForTests;
+
+    const FIRST: Migration =
+        Migration { version: 1, statements: |_| "CREATE TABLE thing (key int); INSERT INTO thing VALUES (7)".into() };
+    const SECOND: Migration = Migration { version: 2, statements: |_| "ALTER TABLE thing ADD COLUMN colour text".into() };
+    const BAD: Migration = Migration { version: 2, statements: |_| "DROP TABLE thing; CREATE NONSENSE".into() };
+
+    #[test]
+    fn an_older_schema_is_migrated_whole_or_not_at_all() {
+        let Some(postgres) = PostgresForTests::start() else { return };
+        let server = Server::parse(&postgres.url()).expect("is a URL");
+        let migrate = |steps: &[Migration]| migrate(&mut server.open().expect("connects"), steps);
+        assert_eq!(migrate(&[FIRST]), Ok(()));
+        assert!(matches!(migrate(&[FIRST, BAD]), Err(Fault::Foreign(_))));
+        assert_eq!(migrate(&[FIRST, SECOND]), Ok(()));
+        assert_eq!(migrate(&[FIRST, SECOND]), Ok(()));
+        let rows = server.open().expect("connects").query("SELECT key, colour FROM thing", &[]).expect("has both columns");
+        assert_eq!(rows.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>(), [7]);
+        assert!(matches!(migrate(&[FIRST]), Err(Fault::Foreign(_))));
+    }
+
+    #[test]
+    fn a_message_never_repeats_the_password() {
+        for url in ["postgresql://jeton:hunter2@db.example/x?sslmode=require", "postgresql://jeton:hunter2@db.example/x?nonsense=1"]
+        {
+            let refused = Server::parse(url).err().expect("is refused").to_string();
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
+    }
+}
