@@ -95,9 +95,9 @@ pub fn lockstep(reference: &dyn Store, subject: &dyn Store, seed: u64, operation
         now = now.plus_seconds(i64::try_from(choice.number(3)).expect("small"));
         match choice.number(20) {
             // A store may have forgotten an ended row before, so only what is read afterwards is compared.
-            0 => {
-                [subject, reference].iter().for_each(|store| assert!(store.sweep(now, 3).expect("answers") <= 3, "{place}: sweep"))
-            }
+            0 => [subject, reference]
+                .iter()
+                .for_each(|store| assert!(store.sweep(now, 3).expect("answers") <= 3, "{place}: sweep")),
             1..=9 => {
                 let batch = choice.batch(reference, now);
                 let expected = reference.commit(batch.clone());

@@ -15,7 +15,8 @@ const THREADS: u64 = 4;
 /// Two decisions that each read both rows, and write one, do not both commit: for present rows and for absent ones.
 pub fn skewed_decisions_conflict(fresh: Fresh<'_>) {
     let store = fresh();
-    write(&*store, vec![Write::Insert(LastUse::KIND, note(1, "1")), Write::Insert(LastUse::KIND, note(2, "1"))]).expect("commits");
+    write(&*store, vec![Write::Insert(LastUse::KIND, note(1, "1")), Write::Insert(LastUse::KIND, note(2, "1"))])
+        .expect("commits");
     let read = || vec![guard(LastUse::KIND, 1, Some(1)), guard(LastUse::KIND, 2, Some(1))];
     assert_eq!(store.commit(batch(NOW, read(), vec![Write::Replace(LastUse::KIND, note(1, "0"))])), Ok(()));
     let second = vec![Write::Replace(LastUse::KIND, note(2, "0"))];

@@ -112,7 +112,8 @@ pub fn ended_rows_are_not_there(fresh: Fresh<'_>) {
     let store = fresh();
     let end = NOW.plus_seconds(10);
     let short = |number, id| Row { expires_at: Some(end), ..client(number, 1, id) };
-    write(&*store, vec![Write::Insert(Client::KIND, short(1, "a")), Write::Insert(Client::KIND, short(2, "b"))]).expect("commits");
+    write(&*store, vec![Write::Insert(Client::KIND, short(1, "a")), Write::Insert(Client::KIND, short(2, "b"))])
+        .expect("commits");
     let by_index = scan(Client::KIND, Some("client_id"), vec![key(1).into()]);
     for (now, rows) in [(NOW.plus_seconds(9), 2), (Time::from_millis(end.millis() - 1), 2), (end, 0)] {
         assert_eq!(look(&*store, now, |view| view.scan(&by_index)).len(), rows);
@@ -230,7 +231,8 @@ pub fn a_wrong_scan_is_a_fault(fresh: Fresh<'_>) {
 /// A view shows one moment, whatever is committed meanwhile.
 pub fn a_view_does_not_move(fresh: Fresh<'_>) {
     let store = fresh();
-    write(&*store, vec![Write::Insert(LastUse::KIND, note(1, "1")), Write::Insert(LastUse::KIND, note(2, "1"))]).expect("commits");
+    write(&*store, vec![Write::Insert(LastUse::KIND, note(1, "1")), Write::Insert(LastUse::KIND, note(2, "1"))])
+        .expect("commits");
     let all = scan(LastUse::KIND, None, Vec::new());
     let (before, after, listed) = look(&*store, NOW, |view| {
         let before = view.get(LastUse::KIND, key(1))?;
