@@ -43,10 +43,7 @@ impl Header {
             return Err(JoseError::ForbiddenHeader);
         }
         // RFC 7515 §4.1.1: "This Header Parameter MUST be present and MUST be understood and processed by implementations."
-        let alg = members
-            .get("alg")
-            .and_then(Value::as_str)
-            .and_then(Algorithm::parse);
+        let alg = members.get("alg").and_then(Value::as_str).and_then(Algorithm::parse);
         Ok(Self {
             alg: alg.ok_or(JoseError::UnknownAlgorithm)?,
             typ: optional_text(&members, "typ")?,
@@ -60,21 +57,14 @@ impl Header {
             return expected.contains(&"");
         };
         let found = media_type(typ);
-        !found.is_empty()
-            && expected
-                .iter()
-                .any(|name| media_type(name).eq_ignore_ascii_case(found))
+        !found.is_empty() && expected.iter().any(|name| media_type(name).eq_ignore_ascii_case(found))
     }
 }
 
 /// The type without an `application/` in front, when no other slash follows (RFC 7515 §4.1.9).
 fn media_type(name: &str) -> &str {
     match name.split_at_checked(12) {
-        Some((prefix, rest))
-            if prefix.eq_ignore_ascii_case("application/") && !rest.contains('/') =>
-        {
-            rest
-        }
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") && !rest.contains('/') => rest,
         _ => name,
     }
 }
@@ -82,11 +72,7 @@ fn media_type(name: &str) -> &str {
 /// Reads a `kid` (RFC 7515 §4.1.4: "Its value MUST be a case-sensitive string").
 pub(crate) fn checked_kid(value: &Value) -> Result<String, JoseError> {
     match value {
-        Value::String(kid)
-            if (1..=MAX_KID_LEN).contains(&kid.len()) && !kid.chars().any(char::is_control) =>
-        {
-            Ok(kid.clone())
-        }
+        Value::String(kid) if (1..=MAX_KID_LEN).contains(&kid.len()) && !kid.chars().any(char::is_control) => Ok(kid.clone()),
         _ => Err(JoseError::BadKeyId),
     }
 }
@@ -118,19 +104,10 @@ pub fn parse_compact(token: &[u8], max_len: usize) -> Result<Unverified<'_>, Jos
     }
     // RFC 7515 §7.1: header, payload and signature with dots between them; a third dot is not base64url. None is empty:
     // an empty signature is what an unsecured token has (RFC 7515 Appendix A.5).
-    let dot = |from: usize| {
-        token[from..]
-            .iter()
-            .position(|byte| *byte == b'.')
-            .map(|at| from + at)
-    };
+    let dot = |from: usize| token[from..].iter().position(|byte| *byte == b'.').map(|at| from + at);
     let first = dot(0).ok_or(JoseError::Malformed)?;
     let second = dot(first + 1).ok_or(JoseError::Malformed)?;
-    let (header, payload, signature) = (
-        &token[..first],
-        &token[first + 1..second],
-        &token[second + 1..],
-    );
+    let (header, payload, signature) = (&token[..first], &token[first + 1..second], &token[second + 1..]);
     if header.is_empty() || payload.is_empty() || signature.is_empty() {
         return Err(JoseError::Malformed);
     }
@@ -180,9 +157,7 @@ impl Unverified<'_> {
 
 impl fmt::Debug for Unverified<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Unverified")
-            .field("header", &self.header)
-            .finish_non_exhaustive()
+        out.debug_struct("Unverified").field("header", &self.header).finish_non_exhaustive()
     }
 }
 
@@ -225,23 +200,16 @@ impl CompactSigner {
 
 impl fmt::Debug for CompactSigner {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("CompactSigner")
-            .field("key", &self.key)
-            .finish_non_exhaustive()
+        out.debug_struct("CompactSigner").field("key", &self.key).finish_non_exhaustive()
     }
 }
 
 fn encoded_header(key: &SigningKey, typ: &str) -> String {
-    b64::encode(
-        json!({ "alg": key.algorithm().name(), "typ": typ, "kid": key.kid() })
-            .to_string()
-            .as_bytes(),
-    )
+    b64::encode(json!({ "alg": key.algorithm().name(), "typ": typ, "kid": key.kid() }).to_string().as_bytes())
 }
 
 fn sign_parts(key: &SigningKey, header: &str, claims: &[u8]) -> Result<String, JoseError> {
-    let parts =
-        header.len() + b64::encoded_len(claims.len()) + b64::encoded_len(key.signature_len());
+    let parts = header.len() + b64::encoded_len(claims.len()) + b64::encoded_len(key.signature_len());
     let mut token = Vec::with_capacity(parts + 2);
     token.extend_from_slice(header.as_bytes());
     token.push(b'.');

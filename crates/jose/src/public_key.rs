@@ -6,8 +6,8 @@
 use crate::jws::checked_kid;
 use crate::{Algorithm, JoseError, b64, sha256};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
+    RsaPublicKeyComponents,
 };
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -42,10 +42,7 @@ impl PublicKey {
     /// `AlgorithmMismatch` when `alg` contradicts the key type or `expected`; `WeakKey` for RSA below 2048 or above 8192 bits or
     /// with a bad exponent, for a point off its curve, and for Ed25519 points of low order or with a second spelling;
     /// `BadKeyId` and `Malformed` for members of the wrong form.
-    pub fn from_jwk(
-        jwk: &Map<String, Value>,
-        expected: Option<Algorithm>,
-    ) -> Result<Self, JoseError> {
+    pub fn from_jwk(jwk: &Map<String, Value>, expected: Option<Algorithm>) -> Result<Self, JoseError> {
         // RFC 7517 §9.2: a public key shows none of the members that would give the private one away.
         if SECRET_MEMBERS.iter().any(|name| jwk.contains_key(*name)) {
             return Err(JoseError::SecretKey);
@@ -67,12 +64,7 @@ impl PublicKey {
         }
         numbers.check()?;
         let verifier = numbers.verifier(algorithm)?;
-        Ok(Self {
-            algorithm,
-            kid: numbers.thumbprint(),
-            numbers,
-            verifier,
-        })
+        Ok(Self { algorithm, kid: numbers.thumbprint(), numbers, verifier })
     }
 
     /// The JWK as it is published: public members only, `use` `sig`, `alg` and `kid` (RFC 7517 §4).
@@ -118,18 +110,13 @@ impl PublicKey {
         {
             return Err(JoseError::BadSignature);
         }
-        self.verifier
-            .verify_sig(message, signature)
-            .map_err(|_| JoseError::BadSignature)
+        self.verifier.verify_sig(message, signature).map_err(|_| JoseError::BadSignature)
     }
 }
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("PublicKey")
-            .field("kid", &self.kid)
-            .field("alg", &self.algorithm)
-            .finish()
+        out.debug_struct("PublicKey").field("kid", &self.kid).field("alg", &self.algorithm).finish()
     }
 }
 
@@ -155,19 +142,13 @@ fn check_use(jwk: &Map<String, Value>) -> Result<(), JoseError> {
 fn named_algorithm(jwk: &Map<String, Value>) -> Result<Option<Algorithm>, JoseError> {
     match jwk.get("alg") {
         None => Ok(None),
-        Some(Value::String(name)) => Algorithm::parse(name)
-            .map(Some)
-            .ok_or(JoseError::UnsupportedKey),
+        Some(Value::String(name)) => Algorithm::parse(name).map(Some).ok_or(JoseError::UnsupportedKey),
         Some(_) => Err(JoseError::Malformed),
     }
 }
 
 /// Fixes the one algorithm of a key. RFC 8725 §3.1: "Each key MUST be used with exactly one algorithm".
-fn choose_algorithm(
-    numbers: &Numbers,
-    named: Option<Algorithm>,
-    expected: Option<Algorithm>,
-) -> Result<Algorithm, JoseError> {
+fn choose_algorithm(numbers: &Numbers, named: Option<Algorithm>, expected: Option<Algorithm>) -> Result<Algorithm, JoseError> {
     if let (Some(named), Some(expected)) = (named, expected)
         && named != expected
     {
@@ -186,17 +167,9 @@ impl Numbers {
     fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, JoseError> {
         match (text(jwk, "kty")?, jwk.contains_key("crv")) {
             ("oct", _) => Err(JoseError::SecretKey),
-            ("RSA", _) => Ok(Self::Rsa {
-                n: bytes(jwk, "n")?,
-                e: bytes(jwk, "e")?,
-            }),
-            ("EC", true) if text(jwk, "crv")? == "P-256" => Ok(Self::P256 {
-                x: bytes(jwk, "x")?,
-                y: bytes(jwk, "y")?,
-            }),
-            ("OKP", true) if text(jwk, "crv")? == "Ed25519" => Ok(Self::Ed25519 {
-                x: bytes(jwk, "x")?,
-            }),
+            ("RSA", _) => Ok(Self::Rsa { n: bytes(jwk, "n")?, e: bytes(jwk, "e")? }),
+            ("EC", true) if text(jwk, "crv")? == "P-256" => Ok(Self::P256 { x: bytes(jwk, "x")?, y: bytes(jwk, "y")? }),
+            ("OKP", true) if text(jwk, "crv")? == "Ed25519" => Ok(Self::Ed25519 { x: bytes(jwk, "x")? }),
             ("EC" | "OKP", false) => Err(JoseError::Malformed),
             _ => Err(JoseError::UnsupportedKey),
         }
@@ -219,28 +192,18 @@ impl Numbers {
             Self::P256 { x, y } => x.len() == 32 && y.len() == 32,
             Self::Ed25519 { x } => x.len() == 32 && is_sound_ed25519_point(x),
         };
-        if sound {
-            Ok(())
-        } else {
-            Err(JoseError::WeakKey)
-        }
+        if sound { Ok(()) } else { Err(JoseError::WeakKey) }
     }
 
     fn verifier(&self, algorithm: Algorithm) -> Result<ParsedPublicKey, JoseError> {
         let parsed = match self {
             Self::Rsa { n, e } => {
                 let pss = algorithm == Algorithm::Ps256;
-                let parameters = if pss {
-                    &RSA_PSS_2048_8192_SHA256
-                } else {
-                    &RSA_PKCS1_2048_8192_SHA256
-                };
+                let parameters = if pss { &RSA_PSS_2048_8192_SHA256 } else { &RSA_PKCS1_2048_8192_SHA256 };
                 RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters)
             }
             // SEC 1 §2.3.4: 4 leads an uncompressed point; the library refuses points that are not on the curve.
-            Self::P256 { x, y } => {
-                ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, [&[4], &x[..], &y[..]].concat())
-            }
+            Self::P256 { x, y } => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, [&[4], &x[..], &y[..]].concat()),
             Self::Ed25519 { x } => ParsedPublicKey::new(&ED25519, x),
         };
         parsed.map_err(|_| JoseError::WeakKey)
@@ -249,39 +212,21 @@ impl Numbers {
     /// RFC 7638 §3.2: the required members of the key type, in lexicographic order, as both JWK and thumbprint use them.
     fn required_members(&self) -> Map<String, Value> {
         let members = match self {
-            Self::Rsa { n, e } => vec![
-                ("e", b64::encode(e)),
-                ("kty", "RSA".to_owned()),
-                ("n", b64::encode(n)),
-            ],
-            Self::P256 { x, y } => vec![
-                ("crv", "P-256".to_owned()),
-                ("kty", "EC".to_owned()),
-                ("x", b64::encode(x)),
-                ("y", b64::encode(y)),
-            ],
+            Self::Rsa { n, e } => vec![("e", b64::encode(e)), ("kty", "RSA".to_owned()), ("n", b64::encode(n))],
+            Self::P256 { x, y } => {
+                vec![("crv", "P-256".to_owned()), ("kty", "EC".to_owned()), ("x", b64::encode(x)), ("y", b64::encode(y))]
+            }
             // RFC 8037 §2: the thumbprint of an OKP key hashes crv, kty and x.
             Self::Ed25519 { x } => {
-                vec![
-                    ("crv", "Ed25519".to_owned()),
-                    ("kty", "OKP".to_owned()),
-                    ("x", b64::encode(x)),
-                ]
+                vec![("crv", "Ed25519".to_owned()), ("kty", "OKP".to_owned()), ("x", b64::encode(x))]
             }
         };
-        members
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), Value::String(value)))
-            .collect()
+        members.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect()
     }
 
     /// RFC 7638 §3: the map keeps its order and is written without white space.
     fn thumbprint(&self) -> String {
-        b64::encode(&sha256(
-            Value::Object(self.required_members())
-                .to_string()
-                .as_bytes(),
-        ))
+        b64::encode(&sha256(Value::Object(self.required_members()).to_string().as_bytes()))
     }
 }
 
@@ -322,14 +267,12 @@ const LOW_ORDER: [[u8; 32]; 5] = [
         y
     },
     [
-        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
-        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
-        0xfc, 0x05,
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05,
+        0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
     ],
     [
-        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
-        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
-        0x03, 0x7a,
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa,
+        0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
     ],
 ];
 
@@ -346,9 +289,7 @@ fn is_sound_ed25519_point(point: &[u8]) -> bool {
 
 /// A member that must be a string.
 fn text<'a>(jwk: &'a Map<String, Value>, name: &str) -> Result<&'a str, JoseError> {
-    jwk.get(name)
-        .and_then(Value::as_str)
-        .ok_or(JoseError::Malformed)
+    jwk.get(name).and_then(Value::as_str).ok_or(JoseError::Malformed)
 }
 
 /// A member that must be base64url bytes.

@@ -20,11 +20,7 @@ fn changed(algorithm: Algorithm, changes: Value) -> Value {
 #[track_caller]
 fn check(algorithm: Algorithm, changes: Value, expected: Result<(), JoseError>) {
     let jwk = changed(algorithm, changes.clone());
-    assert_eq!(
-        PublicKey::from_jwk(object(&jwk), None).map(drop),
-        expected,
-        "{changes}"
-    );
+    assert_eq!(PublicKey::from_jwk(object(&jwk), None).map(drop), expected, "{changes}");
     // A set takes what a key takes, and passes over what it does not offer.
     let set = KeySet::parse(json!({ "keys": [jwk] }).to_string().as_bytes());
     match expected {
@@ -37,23 +33,11 @@ fn check(algorithm: Algorithm, changes: Value, expected: Result<(), JoseError>) 
 fn private_and_symmetric_keys_are_refused() {
     for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
         for value in [json!("AQAB"), json!(""), json!(1), json!([])] {
-            check(
-                Algorithm::Rs256,
-                json!({ name: value }),
-                Err(JoseError::SecretKey),
-            );
+            check(Algorithm::Rs256, json!({ name: value }), Err(JoseError::SecretKey));
         }
-        check(
-            Algorithm::Es256,
-            json!({ name: "AQAB", "use": "enc" }),
-            Err(JoseError::SecretKey),
-        );
+        check(Algorithm::Es256, json!({ name: "AQAB", "use": "enc" }), Err(JoseError::SecretKey));
     }
-    check(
-        Algorithm::EdDsa,
-        json!({ "kty": "oct", "alg": null }),
-        Err(JoseError::SecretKey),
-    );
+    check(Algorithm::EdDsa, json!({ "kty": "oct", "alg": null }), Err(JoseError::SecretKey));
 }
 
 #[test]
@@ -103,9 +87,7 @@ fn points_off_the_curve_are_refused() {
     let x = text(&key(Algorithm::Es256).public().to_jwk(), "x").to_owned();
     let y = text(&key(Algorithm::Es256).public().to_jwk(), "y").to_owned();
     // The same 64 bytes, cut elsewhere: the point would be right, the key would have a second name.
-    let point = [&x, &y]
-        .map(|part| b64::decode(part.as_bytes()).expect("base64url"))
-        .concat();
+    let point = [&x, &y].map(|part| b64::decode(part.as_bytes()).expect("base64url")).concat();
     check(Algorithm::Es256, json!({}), Ok(()));
     for changes in [
         json!({ "x": zero }),
@@ -133,11 +115,7 @@ fn low_and_second_spellings_of_ed25519_points_are_refused() {
         }
     }
     for len in [0, 31, 33, 44] {
-        check(
-            Algorithm::EdDsa,
-            json!({ "x": b64::encode(&vec![3; len]) }),
-            Err(JoseError::WeakKey),
-        );
+        check(Algorithm::EdDsa, json!({ "x": b64::encode(&vec![3; len]) }), Err(JoseError::WeakKey));
     }
 }
 
@@ -186,47 +164,27 @@ fn misshapen_keys_are_refused() {
     ] {
         check(Algorithm::Es256, changes, Err(error));
     }
-    check(
-        Algorithm::Es256,
-        json!({ "kid": "k".repeat(128), "key_ops": ["verify"], "use": null, "alg": null }),
-        Ok(()),
-    );
+    check(Algorithm::Es256, json!({ "kid": "k".repeat(128), "key_ops": ["verify"], "use": null, "alg": null }), Ok(()));
 }
 
 #[test]
 fn the_algorithm_of_a_key_is_fixed_once() {
     let silent = changed(Algorithm::Rs256, json!({ "alg": null }));
-    let chosen = |jwk: &Value, expected| {
-        PublicKey::from_jwk(object(jwk), expected).map(|key| key.algorithm())
-    };
+    let chosen = |jwk: &Value, expected| PublicKey::from_jwk(object(jwk), expected).map(|key| key.algorithm());
     assert_eq!(chosen(&silent, None), Ok(Algorithm::Rs256));
-    assert_eq!(
-        chosen(&silent, Some(Algorithm::Ps256)),
-        Ok(Algorithm::Ps256)
-    );
-    assert_eq!(
-        chosen(&silent, Some(Algorithm::Es256)),
-        Err(JoseError::AlgorithmMismatch)
-    );
+    assert_eq!(chosen(&silent, Some(Algorithm::Ps256)), Ok(Algorithm::Ps256));
+    assert_eq!(chosen(&silent, Some(Algorithm::Es256)), Err(JoseError::AlgorithmMismatch));
     let named = changed(Algorithm::Ps256, json!({}));
     assert_eq!(chosen(&named, None), Ok(Algorithm::Ps256));
-    assert_eq!(
-        chosen(&named, Some(Algorithm::Rs256)),
-        Err(JoseError::AlgorithmMismatch)
-    );
+    assert_eq!(chosen(&named, Some(Algorithm::Rs256)), Err(JoseError::AlgorithmMismatch));
 }
 
 #[test]
 fn key_sets_are_strict_and_bounded() {
     let one = key(Algorithm::Es256).public().to_jwk();
-    let set = |keys: Vec<Value>| {
-        KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).map(|set| set.iter().len())
-    };
+    let set = |keys: Vec<Value>| KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).map(|set| set.iter().len());
     assert_eq!(set(vec![]), Ok(0));
-    assert_eq!(
-        set(vec![one.clone(), one.clone()]),
-        Err(JoseError::DuplicateKey)
-    );
+    assert_eq!(set(vec![one.clone(), one.clone()]), Err(JoseError::DuplicateKey));
     let named = |at: usize| changed(Algorithm::Es256, json!({ "kid": format!("key {at}") }));
     assert_eq!(set((0..64).map(named).collect()), Ok(64));
     assert_eq!(set((0..65).map(named).collect()), Err(JoseError::TooLarge));
@@ -236,21 +194,11 @@ fn key_sets_are_strict_and_bounded() {
         (r#"{"keys":{}}"#, JoseError::Malformed),
         (r#"{"keys":[1]}"#, JoseError::Malformed),
         (r#"{"keys":[],"keys":[]}"#, JoseError::DuplicateMember),
-        (
-            r#"{"keys":[{"kty":"RSA","\u006bty":"EC"}]}"#,
-            JoseError::DuplicateMember,
-        ),
+        (r#"{"keys":[{"kty":"RSA","\u006bty":"EC"}]}"#, JoseError::DuplicateMember),
         ("{\"keys\":[]}\0", JoseError::Malformed),
         ("\u{feff}{\"keys\":[]}", JoseError::Malformed),
     ] {
-        assert_eq!(
-            KeySet::parse(text.as_bytes()).map(drop),
-            Err(error),
-            "{text}"
-        );
+        assert_eq!(KeySet::parse(text.as_bytes()).map(drop), Err(error), "{text}");
     }
-    assert_eq!(
-        KeySet::parse(&vec![b' '; 65_537]).map(drop),
-        Err(JoseError::TooLarge)
-    );
+    assert_eq!(KeySet::parse(&vec![b' '; 65_537]).map(drop), Err(JoseError::TooLarge));
 }

@@ -20,9 +20,7 @@ fn object(value: &Value) -> &Map<String, Value> {
 
 /// The text of a member.
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name]
-        .as_str()
-        .unwrap_or_else(|| panic!("{name} is a text"))
+    value[name].as_str().unwrap_or_else(|| panic!("{name} is a text"))
 }
 
 /// Bytes from hexadecimal digits.
@@ -34,13 +32,8 @@ fn hex(digits: &str) -> Vec<u8> {
 /// The published private key for an algorithm: fixed, so that a failure can be repeated.
 fn key(algorithm: Algorithm) -> SigningKey {
     let vectors = rows(include_str!("../../vectors/signatures.json"));
-    let row = vectors
-        .as_array()
-        .expect("rows")
-        .iter()
-        .find(|row| text(row, "alg") == algorithm.name());
-    let der = b64::decode(text(row.expect("every algorithm has a row"), "pkcs8").as_bytes())
-        .expect("base64url");
+    let row = vectors.as_array().expect("rows").iter().find(|row| text(row, "alg") == algorithm.name());
+    let der = b64::decode(text(row.expect("every algorithm has a row"), "pkcs8").as_bytes()).expect("base64url");
     SigningKey::from_pkcs8(algorithm, &der).expect("a published key")
 }
 

@@ -2,15 +2,12 @@
 
 use crate::{hex, key, object, rows, text};
 use jeton_jose::{
-    Algorithm, JoseError, KeySet, MacKey, PublicKey, SealKey, SigningKey, b64, parse_compact,
-    sha256, sign_compact,
+    Algorithm, JoseError, KeySet, MacKey, PublicKey, SealKey, SigningKey, b64, parse_compact, sha256, sign_compact,
 };
 use serde_json::{Value, json};
 
 fn signatures() -> Vec<Value> {
-    let Value::Array(rows) = rows(include_str!("../../vectors/signatures.json")) else {
-        panic!("rows")
-    };
+    let Value::Array(rows) = rows(include_str!("../../vectors/signatures.json")) else { panic!("rows") };
     rows
 }
 
@@ -18,13 +15,10 @@ fn signatures() -> Vec<Value> {
 fn published_tokens_verify() {
     for row in signatures() {
         let algorithm = Algorithm::parse(text(&row, "alg")).expect("offered");
-        let key =
-            PublicKey::from_jwk(object(&row["jwk"]), Some(algorithm)).expect("a published key");
+        let key = PublicKey::from_jwk(object(&row["jwk"]), Some(algorithm)).expect("a published key");
         assert_eq!(key.kid(), text(&row, "thumbprint"), "{}", row["name"]);
         let token = parse_compact(text(&row, "token").as_bytes(), 8192).expect("a published token");
-        let payload = token
-            .verify(&key, &[""])
-            .unwrap_or_else(|error| panic!("{}: {error}", row["name"]));
+        let payload = token.verify(&key, &[""]).unwrap_or_else(|error| panic!("{}: {error}", row["name"]));
         assert_eq!(payload, text(&row, "payload").as_bytes());
         assert_eq!(token.verify(&key, &["JWT"]), Err(JoseError::TypeMismatch));
         assert_eq!(token.verify(&key, &[]), Err(JoseError::TypeMismatch));
@@ -50,37 +44,26 @@ fn published_private_keys_sign_the_same_tokens() {
 
 #[test]
 fn a_published_key_set_keeps_its_signing_key() {
-    let set = KeySet::parse(include_bytes!("../../vectors/rfc7517-a1.json"))
-        .expect("RFC 7517 Appendix A.1");
+    let set = KeySet::parse(include_bytes!("../../vectors/rfc7517-a1.json")).expect("RFC 7517 Appendix A.1");
     let kids: Vec<_> = set.iter().map(PublicKey::kid).collect();
     // The EC key is for encryption.
     assert_eq!(kids, ["2011-04-29"]);
     let key = set.by_kid("2011-04-29").expect("the RSA key");
     assert_eq!(key.algorithm(), Algorithm::Rs256);
     // RFC 7638 §3.1.
-    assert_eq!(
-        key.thumbprint(),
-        "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
-    );
+    assert_eq!(key.thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
 }
 
 #[test]
 fn our_key_sets_print_public_members_in_one_order() {
     let keys = Algorithm::ALL.map(key);
-    let ec = keys
-        .iter()
-        .filter(|key| key.algorithm() != Algorithm::Ps256)
-        .map(|key| key.public().clone());
+    let ec = keys.iter().filter(|key| key.algorithm() != Algorithm::Ps256).map(|key| key.public().clone());
     let set = KeySet::from_keys(ec).expect("three different keys");
     let printed = set.to_json().to_string();
     let again = KeySet::parse(printed.as_bytes()).expect("reads its own set");
     assert_eq!(again.to_json().to_string(), printed);
-    let members: Vec<Vec<_>> = again.to_json()["keys"]
-        .as_array()
-        .expect("keys")
-        .iter()
-        .map(|key| object(key).keys().cloned().collect())
-        .collect();
+    let members: Vec<Vec<_>> =
+        again.to_json()["keys"].as_array().expect("keys").iter().map(|key| object(key).keys().cloned().collect()).collect();
     assert_eq!(members[0], ["e", "kty", "n", "use", "alg", "kid"]);
     assert_eq!(members[1], ["crv", "kty", "x", "y", "use", "alg", "kid"]);
     assert_eq!(members[2], ["crv", "kty", "x", "use", "alg", "kid"]);
@@ -88,20 +71,15 @@ fn our_key_sets_print_public_members_in_one_order() {
 
 #[test]
 fn one_rsa_key_under_two_algorithms_is_a_duplicate() {
-    let keys =
-        [Algorithm::Rs256, Algorithm::Ps256].map(|algorithm| key(algorithm).public().clone());
-    assert_eq!(
-        KeySet::from_keys(keys).map(drop),
-        Err(JoseError::DuplicateKey)
-    );
+    let keys = [Algorithm::Rs256, Algorithm::Ps256].map(|algorithm| key(algorithm).public().clone());
+    assert_eq!(KeySet::from_keys(keys).map(drop), Err(JoseError::DuplicateKey));
 }
 
 #[test]
 fn the_header_has_three_members() {
     let key = key(Algorithm::EdDsa);
     let token = sign_compact(&key, "at+jwt", b"{}").expect("signs");
-    let header =
-        b64::decode(token.split('.').next().expect("a header").as_bytes()).expect("base64url");
+    let header = b64::decode(token.split('.').next().expect("a header").as_bytes()).expect("base64url");
     let expected = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": key.kid()}).to_string();
     assert_eq!(header, expected.as_bytes());
     let signer = jeton_jose::CompactSigner::new(std::sync::Arc::new(key), "at+jwt");
@@ -121,18 +99,11 @@ fn sealing_and_hashing_agree_with_another_implementation() {
     }
     let key = SealKey::from_bytes(hex(text(&vectors, "key")).try_into().expect("32 bytes"));
     assert_eq!(key.fingerprint(), text(&vectors, "fingerprint"));
-    assert_eq!(
-        key.derive_mac("code", b"realm").mac(&[b"x"]).to_vec(),
-        hex(text(&vectors, "derived_mac"))
-    );
+    assert_eq!(key.derive_mac("code", b"realm").mac(&[b"x"]).to_vec(), hex(text(&vectors, "derived_mac")));
     let key = MacKey::from_bytes(&[7; 32]);
     for row in vectors["macs"].as_array().expect("rows") {
-        let parts: Vec<&[u8]> = row["parts"]
-            .as_array()
-            .expect("parts")
-            .iter()
-            .map(|part| part.as_str().expect("text").as_bytes())
-            .collect();
+        let parts: Vec<&[u8]> =
+            row["parts"].as_array().expect("parts").iter().map(|part| part.as_str().expect("text").as_bytes()).collect();
         assert_eq!(key.mac(&parts).to_vec(), hex(text(row, "mac")), "{row}");
     }
     // FIPS 180-4, the example "abc".

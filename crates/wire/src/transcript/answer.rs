@@ -41,15 +41,13 @@ impl Answer {
     /// The answer as text, cut to a readable length.
     #[must_use]
     pub fn readable(&self) -> String {
-        let mut out =
-            self.status.map_or_else(|| "(closed without an answer)\n".to_owned(), |status| format!("{status}\n"));
+        let mut out = self.status.map_or_else(|| "(closed without an answer)\n".to_owned(), |status| format!("{status}\n"));
         for (name, value) in &self.headers {
             out.push_str(&format!("{name}: {value}\n"));
         }
         let body = String::from_utf8_lossy(&self.body);
         let shown: String = body.chars().take(MAX_SHOWN).collect();
-        let rest =
-            if shown.len() < body.len() { format!("… {} bytes in all", self.body.len()) } else { String::new() };
+        let rest = if shown.len() < body.len() { format!("… {} bytes in all", self.body.len()) } else { String::new() };
         out + "\n" + &shown + &rest
     }
 }
@@ -59,9 +57,8 @@ impl Answer {
 /// # Errors
 /// Everything that differs.
 pub fn check(transcript: &Transcript, step: &Step, answer: &Answer, variables: &mut Variables) -> Result<(), Mismatch> {
-    let differences = differences(step, answer, variables).unwrap_or_else(|unfilled| {
-        vec![Difference::new("transcript", "values for every placeholder", unfilled.to_string())]
-    });
+    let differences = differences(step, answer, variables)
+        .unwrap_or_else(|unfilled| vec![Difference::new("transcript", "values for every placeholder", unfilled.to_string())]);
     if differences.is_empty() {
         return Ok(());
     }
@@ -79,11 +76,7 @@ fn differences(step: &Step, answer: &Answer, variables: &mut Variables) -> Resul
     let mut found = Vec::new();
     let Some(status) = answer.status else {
         if !expected.may_close {
-            found.push(Difference::new(
-                "status",
-                statuses(&expected.statuses),
-                "the connection was closed without an answer",
-            ));
+            found.push(Difference::new("status", statuses(&expected.statuses), "the connection was closed without an answer"));
         }
         return Ok(found);
     };
@@ -127,11 +120,7 @@ fn header_difference(
     Ok(Some(Difference::new(what, described(template, variables), got)))
 }
 
-fn body_differences(
-    expected: &ExpectedBody,
-    answer: &Answer,
-    variables: &mut Variables,
-) -> Result<Vec<Difference>, Unfilled> {
+fn body_differences(expected: &ExpectedBody, answer: &Answer, variables: &mut Variables) -> Result<Vec<Difference>, Unfilled> {
     match expected {
         ExpectedBody::Any => Ok(Vec::new()),
         ExpectedBody::Text(template) => {
@@ -184,10 +173,7 @@ fn token_difference(check: &TokenCheck, variables: &mut Variables) -> Result<Opt
     let Some(got) = members.get(&check.member) else {
         return Ok(Some(Difference::new(what, wanted, "nothing")));
     };
-    Ok(json::compare(&pattern, got, variables)?
-        .into_iter()
-        .next()
-        .map(|_| Difference::new(what, wanted, got.to_string())))
+    Ok(json::compare(&pattern, got, variables)?.into_iter().next().map(|_| Difference::new(what, wanted, got.to_string())))
 }
 
 /// Whether two answers are the same for whoever receives them, but for the date and the request id.
@@ -303,8 +289,7 @@ mod tests {
 
     #[test]
     fn a_report_reads_like_a_diff() {
-        let mismatch =
-            verdict("< 200\n<\n< {\"a\":{{int}}}", &answer(400, &[("Server", "x")], r#"{"a":"1"}"#)).unwrap_err();
+        let mismatch = verdict("< 200\n<\n< {\"a\":{{int}}}", &answer(400, &[("Server", "x")], r#"{"a":"1"}"#)).unwrap_err();
         let report = mismatch.to_string();
         assert_eq!(
             report,

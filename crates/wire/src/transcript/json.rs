@@ -43,9 +43,7 @@ impl Walk<'_> {
                         None => self.differ(&format!("{path}/{name}"), &readable(value), "nothing"),
                     }
                 }
-                for (name, value) in
-                    got.iter().filter(|(name, _)| !wanted.contains_key(MORE) && !wanted.contains_key(*name))
-                {
+                for (name, value) in got.iter().filter(|(name, _)| !wanted.contains_key(MORE) && !wanted.contains_key(*name)) {
                     self.differ(&format!("{path}/{name}"), "nothing", &value.to_string());
                 }
             }

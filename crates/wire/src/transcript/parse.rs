@@ -8,8 +8,7 @@ use jeton_core::name::Time;
 use std::fmt;
 
 /// The keys that a `#` line may have, and the flags among them.
-const KEYS: &str =
-    "source, date, row, rfc, at, note, fixture, host, listener, skip, same, claim, header, raw, closes, exact";
+const KEYS: &str = "source, date, row, rfc, at, note, fixture, host, listener, skip, same, claim, header, raw, closes, exact";
 
 /// What is wrong with a file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +44,7 @@ pub fn parse(file: &str, text: &str) -> Result<Transcript, ParseError> {
 }
 
 fn transcript(file: &str, text: &str) -> Result<Transcript, Problem> {
-    let lines: Vec<Line<'_>> =
-        text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_end_matches('\r'))).collect();
+    let lines: Vec<Line<'_>> = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_end_matches('\r'))).collect();
     let starts: Vec<usize> = (0..lines.len()).filter(|index| title_of(lines[*index].1).is_some()).collect();
     let first = starts.first().copied().unwrap_or(lines.len());
     let mut raw = false;
@@ -230,9 +228,8 @@ fn expected_header((line, text): Line<'_>) -> Result<ExpectedHeader, Problem> {
     if let Some(name) = text.strip_prefix('!') {
         return Ok(ExpectedHeader { line, name: name.trim().to_owned(), value: None });
     }
-    let (name, value) = text
-        .split_once(':')
-        .ok_or((line, "a header is written `Name: value`, or `!Name` if it must be absent".to_owned()))?;
+    let (name, value) =
+        text.split_once(':').ok_or((line, "a header is written `Name: value`, or `!Name` if it must be absent".to_owned()))?;
     let value = Template::parse(value.trim(), Spelling::Plain).map_err(|problem| (line, problem))?;
     Ok(ExpectedHeader { line, name: name.trim().to_owned(), value: Some(value) })
 }
@@ -241,8 +238,8 @@ fn expected_body(status_line: usize, lines: &[Line<'_>], exact: bool) -> Result<
     let first = lines.first().map_or(status_line, |line| line.0);
     let text = lines.iter().map(|line| line.1).collect::<Vec<_>>().join("\n");
     if !exact && text.trim_start().starts_with(['{', '[']) && !text.starts_with("{{") {
-        let pattern = json::pattern(&text)
-            .map_err(|problem| (first, format!("this body starts like JSON but is none: {problem}")))?;
+        let pattern =
+            json::pattern(&text).map_err(|problem| (first, format!("this body starts like JSON but is none: {problem}")))?;
         return Ok(ExpectedBody::Json(pattern));
     }
     Template::parse(&text, Spelling::Plain).map(ExpectedBody::Text).map_err(|problem| (first, problem))
@@ -299,10 +296,7 @@ It is early.
         assert_eq!(second.directives.ends, Ending::Closed);
         let mut variables = Variables::default();
         variables.set("host", "h");
-        assert_eq!(
-            first.request.bytes(&variables).unwrap(),
-            b"POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na=b"
-        );
+        assert_eq!(first.request.bytes(&variables).unwrap(), b"POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na=b");
         assert_eq!(second.request.bytes(&variables).unwrap(), b"GET / HTTP/1.1\r\n\r\n");
     }
 

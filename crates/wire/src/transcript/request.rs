@@ -83,15 +83,11 @@ impl Request {
     /// When a variable has no value.
     pub fn fill(&self, variables: &Variables) -> Result<Option<Filled>, Unfilled> {
         let Self::Message { method, target, headers, body } = self else { return Ok(None) };
-        let text =
-            |template: &Template| template.fill(variables).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let text = |template: &Template| template.fill(variables).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(Some(Filled {
             method: text(method)?,
             target: text(target)?,
-            headers: headers
-                .iter()
-                .map(|(name, value)| Ok((name.clone(), text(value)?)))
-                .collect::<Result<_, Unfilled>>()?,
+            headers: headers.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect::<Result<_, Unfilled>>()?,
             body: body.as_ref().map(|body| body.fill(variables)).transpose()?.unwrap_or_default(),
         }))
     }
@@ -117,8 +113,7 @@ impl Filled {
 
     /// Puts a header in, in the place of those of the same name.
     pub fn replace_header(&mut self, name: &str, value: &str) {
-        let at =
-            self.headers.iter().position(|(other, _)| other.eq_ignore_ascii_case(name)).unwrap_or(self.headers.len());
+        let at = self.headers.iter().position(|(other, _)| other.eq_ignore_ascii_case(name)).unwrap_or(self.headers.len());
         self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
         self.headers.insert(at.min(self.headers.len()), (name.to_owned(), value.to_owned()));
     }
@@ -150,10 +145,7 @@ fn header((line, text): (usize, &str)) -> Result<(String, Template), (usize, Str
 fn closed((line, text): (usize, &str), spelling: Spelling) -> Result<Template, (usize, String)> {
     let template = Template::parse(text, spelling).map_err(|problem| (line, problem))?;
     if template.is_open() {
-        return Err((
-            line,
-            "a placeholder that captures or matches is for answers: only an answer may have it".to_owned(),
-        ));
+        return Err((line, "a placeholder that captures or matches is for answers: only an answer may have it".to_owned()));
     }
     Ok(template)
 }

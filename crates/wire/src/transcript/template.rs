@@ -69,9 +69,7 @@ impl Template {
                 Piece::Literal(bytes) => push_literal(&mut pieces, bytes),
                 piece => {
                     if matches!((pieces.last(), &piece), (Some(Piece::Wild { .. }), Piece::Wild { .. })) {
-                        return Err(format!(
-                            "`{{{{{inside}}}}}` follows another placeholder with nothing between them"
-                        ));
+                        return Err(format!("`{{{{{inside}}}}}` follows another placeholder with nothing between them"));
                     }
                     pieces.push(piece);
                 }
@@ -237,9 +235,7 @@ fn placeholder(inside: &str, spelling: Spelling) -> Result<Piece, String> {
     }
     if let Some(capture) = inside.strip_suffix('=') {
         let (kind, name) = match capture.split_once(':') {
-            Some((kind_name, name)) => {
-                (kind(kind_name).ok_or_else(|| format!("`{kind_name}` is no kind of value"))?, name)
-            }
+            Some((kind_name, name)) => (kind(kind_name).ok_or_else(|| format!("`{kind_name}` is no kind of value"))?, name),
             None => (Kind::Text, capture),
         };
         return Ok(Piece::Wild { kind, capture: Some(variable_name(name)?) });

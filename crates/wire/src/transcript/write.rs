@@ -61,11 +61,8 @@ mod tests {
             headers: vec![("Host".to_owned(), "h".to_owned())],
             body: b"a=b".to_vec(),
         };
-        let answer = Answer {
-            status: Some(400),
-            headers: vec![("A".to_owned(), "b".to_owned())],
-            body: b"{\"error\":\"x\"}".to_vec(),
-        };
+        let answer =
+            Answer { status: Some(400), headers: vec![("A".to_owned(), "b".to_owned())], body: b"{\"error\":\"x\"}".to_vec() };
         let text = write_step(&Exchange {
             title: "It fails",
             directives: &[("row", "TE-06"), ("closes", "")],
@@ -77,8 +74,6 @@ mod tests {
         assert_eq!(transcript.steps[0].directives.rows, ["TE-06"]);
         assert_eq!(transcript.steps[0].request.fill(&variables).unwrap(), Some(request));
         check(&transcript, &transcript.steps[0], &answer, &mut variables).unwrap();
-        assert!(
-            check(&transcript, &transcript.steps[0], &Answer { status: Some(401), ..answer }, &mut variables).is_err()
-        );
+        assert!(check(&transcript, &transcript.steps[0], &Answer { status: Some(401), ..answer }, &mut variables).is_err());
     }
 }
