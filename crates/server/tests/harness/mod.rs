@@ -32,12 +32,18 @@ pub struct Server {
 impl Server {
     /// Starts a server whose realms are as the apply file says.
     pub fn start(fixture: &str) -> Self {
+        Self::start_prepared(fixture, |_| ())
+    }
+
+    /// As [`Server::start`]; before it serves, `prepare` may look at the data directory.
+    pub fn start_prepared(fixture: &str, prepare: impl FnOnce(&Path)) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("fixture.toml");
         std::fs::write(&file, fixture).expect("the fixture is written");
         let data = directory.path().join("data");
         let applied = jeton(&data, &["apply", &file.to_string_lossy(), "--yes"]);
         assert!(applied.status.success(), "jeton apply failed:\n{}", said(&applied));
+        prepare(&data);
         Self::serve(directory)
     }
 
