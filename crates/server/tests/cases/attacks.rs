@@ -61,7 +61,10 @@ fn siege(server: &Server, sources: &[Ipv4Addr], right: Ipv4Addr) -> (Vec<u16>, V
                                 return statuses;
                             }
                             let guess = guesses.fetch_add(1, Ordering::Relaxed);
-                            let Ok(received) = connection.ask(&token_request("build-7", &format!("SECR3T-guess-{guess}"), "")) else { break };
+                            let Ok(received) = connection.ask(&token_request("build-7", &format!("SECR3T-guess-{guess}"), ""))
+                            else {
+                                break;
+                            };
                             statuses.extend(received.answer.status);
                         }
                     }
@@ -72,7 +75,8 @@ fn siege(server: &Server, sources: &[Ipv4Addr], right: Ipv4Addr) -> (Vec<u16>, V
         let mut waits = Vec::new();
         let mut connection = Connection::over(connect_from(right, server.listen));
         for _ in 0..100 {
-            let received = connection.ask(&token_request("build-7", "SECR3T-build-7-main", "")).expect("the right client is answered");
+            let received =
+                connection.ask(&token_request("build-7", "SECR3T-build-7-main", "")).expect("the right client is answered");
             assert_eq!(received.answer.status, Some(200), "the right secret must win:\n{}", received.answer.readable());
             waits.push(received.took);
             thread::sleep(Duration::from_millis(20));
@@ -120,7 +124,9 @@ fn te_15_a_scope_as_long_as_a_body_may_be_is_refused_at_once() {
     let mut median = |body: &str| {
         let mut waits: Vec<Duration> = (0..9)
             .map(|_| {
-                let received = connection.ask(&token_request("build-7", "SECR3T-build-7-main", &format!("&scope={body}"))).expect("an answer");
+                let received = connection
+                    .ask(&token_request("build-7", "SECR3T-build-7-main", &format!("&scope={body}")))
+                    .expect("an answer");
                 assert_eq!(received.answer.status, Some(400), "{}", received.answer.readable());
                 assert!(String::from_utf8_lossy(&received.answer.body).contains("\"invalid_scope\""));
                 received.took
@@ -130,14 +136,23 @@ fn te_15_a_scope_as_long_as_a_body_may_be_is_refused_at_once() {
         waits[4]
     };
     let quarter = median(&words(2700));
-    for (what, body) in [("10,900 words", words(10_900)), ("32,000 letters", vec!["a"; 32_000].join("+")), ("one long word", "a".repeat(65_000)), ("only spaces", "+".repeat(65_000))] {
+    for (what, body) in [
+        ("10,900 words", words(10_900)),
+        ("32,000 letters", vec!["a"; 32_000].join("+")),
+        ("one long word", "a".repeat(65_000)),
+        ("only spaces", "+".repeat(65_000)),
+    ] {
         let took = median(&body);
         assert!(took < Duration::from_millis(100), "{what}: {took:?}");
         // Four times as long a scope may not take more than linear time, with room for noise.
         assert!(took < quarter * 12 + Duration::from_millis(5), "{what}: {took:?}, a quarter of it {quarter:?}");
     }
     // What would be a hundred thousand words does not fit into a body.
-    let received = http::send(server.listen, &token_request("build-7", "SECR3T-build-7-main", &format!("&scope={}", vec!["a"; 100_000].join("+"))), Until::Closed);
+    let received = http::send(
+        server.listen,
+        &token_request("build-7", "SECR3T-build-7-main", &format!("&scope={}", vec!["a"; 100_000].join("+"))),
+        Until::Closed,
+    );
     assert_eq!(received.expect("an answer").answer.status, Some(413));
     assert_unharmed(&before, &mut server);
 }

@@ -157,7 +157,8 @@ mod tests {
         Answer { status: Some(status), headers, body: body.as_bytes().to_vec() }
     }
 
-    const ERROR: [(&str, &str); 3] = [("content-type", "application/json"), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")];
+    const ERROR: [(&str, &str); 3] =
+        [("content-type", "application/json"), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")];
 
     /// Planted faults: each doctored answer must be caught by the rule that it breaks, and the right one by none.
     #[test]

@@ -3,7 +3,7 @@
 //! It is made from the `# row:` lines of the cases, from lines `/// Rows: …` above tests in Rust, and from `cases/*.toml`.
 //! `UPDATE=1 cargo test` writes it; without, a ledger that is not what it would be fails the test.
 
-use crate::replay::{directory, parse, text};
+use crate::replay::{parse, text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -51,12 +51,19 @@ fn every_deviation_names_a_row_a_dialect_a_permission_and_a_step() {
     let groups = groups();
     let steps = parse("deviations.http").steps;
     for deviation in deviations() {
-        let field = |name: &str| deviation.get(name).and_then(toml::Value::as_str).unwrap_or_else(|| panic!("{deviation:?} lacks {name}"));
+        let field = |name: &str| {
+            deviation.get(name).and_then(toml::Value::as_str).unwrap_or_else(|| panic!("{deviation:?} lacks {name}"))
+        };
         let row = field("row");
         assert!(groups.iter().flat_map(|(_, rows)| rows).any(|(id, _)| id == row), "{row} is no row");
         let dialect = std::fs::read_to_string(workspace().join(format!("dialects/{}.toml", field("dialect"))));
         let dialect = dialect.unwrap_or_else(|error| panic!("dialects/{}.toml: {error}", field("dialect")));
-        assert!(dialect.contains(field("permission")), "dialects/{}.toml does not need {}", field("dialect"), field("permission"));
+        assert!(
+            dialect.contains(field("permission")),
+            "dialects/{}.toml does not need {}",
+            field("dialect"),
+            field("permission")
+        );
         assert!(!field("phrase").is_empty());
         let step = steps.iter().find(|step| step.title == field("step"));
         let step = step.unwrap_or_else(|| panic!("no step is called `{}`", field("step")));
@@ -139,9 +146,16 @@ fn tests_with_rows(source: &str) -> Vec<(Vec<String>, String)> {
         if !above.contains(&&"#[test]") {
             continue;
         }
-        let mut rows: Vec<String> = above.iter().filter_map(|line| line.strip_prefix("/// Rows: ")).flat_map(|rows| rows.trim_end_matches('.').split(", ")).map(str::to_owned).collect();
+        let mut rows: Vec<String> = above
+            .iter()
+            .filter_map(|line| line.strip_prefix("/// Rows: "))
+            .flat_map(|rows| rows.trim_end_matches('.').split(", "))
+            .map(str::to_owned)
+            .collect();
         let words: Vec<&str> = name.split('_').collect();
-        let named = words.chunks(2).take_while(|pair| matches!(pair, [group, number] if GROUPS.contains(group) && number.parse::<u8>().is_ok()));
+        let named = words
+            .chunks(2)
+            .take_while(|pair| matches!(pair, [group, number] if GROUPS.contains(group) && number.parse::<u8>().is_ok()));
         rows.extend(named.map(|pair| pair.join("-").to_uppercase()));
         if !rows.is_empty() {
             found.push((rows, name.to_owned()));
@@ -166,12 +180,18 @@ fn rust_files(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) {
 
 fn page(groups: &Groups, evidence: &Evidence, reasons: &toml::Table) -> String {
     let mut out = String::from("# Ledger of attacks\n\nMade by `UPDATE=1 cargo test -p jeton --test cases`; do not edit.\n\n");
-    out.push_str("Each row of the attack catalogue that applies to what exists: the cases that prove it, or why there is none yet.\n");
+    out.push_str(
+        "Each row of the attack catalogue that applies to what exists: the cases that prove it, or why there is none yet.\n",
+    );
     let (later, partly) = (section(reasons, "later"), section(reasons, "partly"));
     let reason = |table: &toml::Table, id: &str| table.get(id).and_then(toml::Value::as_str).map(str::to_owned);
     for (title, rows) in groups {
         let proven = rows.iter().filter(|(id, _)| evidence.proofs.contains_key(id)).count();
-        let _ = write!(out, "\n## {title}\n\n{proven} of {} rows have a proof.\n\n| row | subject | proof |\n|---|---|---|\n", rows.len());
+        let _ = write!(
+            out,
+            "\n## {title}\n\n{proven} of {} rows have a proof.\n\n| row | subject | proof |\n|---|---|---|\n",
+            rows.len()
+        );
         for (id, subject) in rows {
             let mut cells: Vec<String> = evidence.proofs.get(id).cloned().unwrap_or_default();
             cells.extend(evidence.skipped.get(id).into_iter().flatten().map(|step| format!("*skipped* {step}")));

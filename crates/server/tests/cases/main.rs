@@ -5,7 +5,9 @@ mod harness;
 
 mod attacks;
 mod commands;
-mod forgery;
+mod forge;
+mod forged_claims;
+mod forged_headers;
 mod invariants;
 mod ledger;
 mod replay;

@@ -38,7 +38,12 @@ pub fn replay(name: &str) {
     let transcript = parse(name);
     let fixture = transcript.directives.fixture.clone().unwrap_or_else(|| panic!("cases/{name} names no fixture"));
     let mut server = warm_server(&fixture);
-    let mut run = Run { transcript: &transcript, variables: Variables::default(), answers: BTreeMap::new(), canaries: basics(&text(&fixture)) };
+    let mut run = Run {
+        transcript: &transcript,
+        variables: Variables::default(),
+        answers: BTreeMap::new(),
+        canaries: basics(&text(&fixture)),
+    };
     run.variables.set("host", server.listen.to_string());
     let audit = audit_lines(&server);
     let mut failures = Vec::new();
@@ -123,7 +128,11 @@ impl Run<'_> {
         if let Some(title) = &step.directives.same_as {
             let other = self.answers.get(title).ok_or_else(|| format!("no step before this one is called `{title}`"))?;
             transcript::same_answer(other, answer).map_err(|found| {
-                found.iter().map(|difference| format!("G9: not the same as `{title}`: {difference}")).collect::<Vec<_>>().join("\n  ")
+                found
+                    .iter()
+                    .map(|difference| format!("G9: not the same as `{title}`: {difference}"))
+                    .collect::<Vec<_>>()
+                    .join("\n  ")
             })?;
         }
         let body: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();

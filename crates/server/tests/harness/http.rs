@@ -140,7 +140,11 @@ fn parse_answer(bytes: &[u8], head: bool, ended: bool) -> Result<Option<(Answer,
     let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let text = std::str::from_utf8(&bytes[..at]).map_err(|_| "the answer's head is not UTF-8")?;
     let mut lines = text.split("\r\n");
-    let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.")).and_then(|line| line.get(2..5)).and_then(|code| code.parse().ok());
+    let status = lines
+        .next()
+        .and_then(|line| line.strip_prefix("HTTP/1."))
+        .and_then(|line| line.get(2..5))
+        .and_then(|code| code.parse().ok());
     let status: u16 = status.ok_or_else(|| format!("no status line: {text:?}"))?;
     let headers = lines
         .map(|line| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned())))

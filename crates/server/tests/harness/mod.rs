@@ -4,6 +4,7 @@
 
 pub mod http;
 
+use jeton_jose::SealKey;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -115,6 +116,13 @@ pub fn jeton(data: &Path, arguments: &[&str]) -> Output {
         .expect("the binary runs")
 }
 
+/// The seal key of a data directory.
+pub fn seal_key(data: &Path) -> SealKey {
+    let text = std::fs::read_to_string(data.join("seal.key")).expect("the seal key");
+    let bytes = jeton_jose::b64::decode(text.trim().as_bytes()).expect("base64url");
+    SealKey::from_bytes(bytes.try_into().expect("32 bytes"))
+}
+
 /// What a command wrote.
 pub fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -134,7 +142,10 @@ fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<Vec<u8>>>) {
 
 /// The addresses in the line that says that the server listens.
 fn addresses(log: &str) -> Option<(SocketAddr, SocketAddr, Option<SocketAddr>)> {
-    let line = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).find(|line| line["event"] == "listening")?;
+    let line = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find(|line| line["event"] == "listening")?;
     let address = |name: &str| line[name].as_str().and_then(|text| text.parse().ok());
     Some((address("listen")?, address("ops")?, address("admin")))
 }
