@@ -49,7 +49,9 @@ impl Bell {
     pub(super) fn hang(database: Arc<Database>) -> Result<Self, Fault> {
         let (bell, rung) = sync_channel(1);
         let thread = std::thread::Builder::new().name("jeton-store-bell".to_owned());
-        thread.spawn(move || keep_ringing(&database, &rung)).map_err(|error| Fault::Unavailable(format!("no thread: {error}")))?;
+        thread
+            .spawn(move || keep_ringing(&database, &rung))
+            .map_err(|error| Fault::Unavailable(format!("no thread: {error}")))?;
         Ok(Self(bell))
     }
 

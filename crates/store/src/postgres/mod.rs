@@ -14,7 +14,9 @@ use connection::{Connection, Failure, Server};
 use feed::{Bell, Ear};
 use jeton_core::name::Time;
 use jeton_core::record::KINDS;
-use jeton_core::store::{BATCHES_KEPT_SECONDS, Batch, CHANGES_KEPT_SECONDS, Change, CommitError, Fault, Position, Reading, Store};
+use jeton_core::store::{
+    BATCHES_KEPT_SECONDS, Batch, CHANGES_KEPT_SECONDS, Change, CommitError, Fault, Position, Reading, Store,
+};
 use read::PostgresView;
 use std::sync::Arc;
 
