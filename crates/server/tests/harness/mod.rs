@@ -116,10 +116,11 @@ pub fn jeton(data: &Path, arguments: &[&str]) -> Output {
         .expect("the binary runs")
 }
 
-/// The seal key of a data directory.
+/// The seal key of a data directory: 64 hex digits.
 pub fn seal_key(data: &Path) -> SealKey {
     let text = std::fs::read_to_string(data.join("seal.key")).expect("the seal key");
-    let bytes = jeton_jose::b64::decode(text.trim().as_bytes()).expect("base64url");
+    let digits: Vec<u8> = text.trim().chars().filter_map(|digit| digit.to_digit(16)?.try_into().ok()).collect();
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
     SealKey::from_bytes(bytes.try_into().expect("32 bytes"))
 }
 
