@@ -216,14 +216,18 @@ impl House {
 
 fn body(secret: Option<&str>) -> TokenRequest {
     TokenRequest {
-        credentials: Credentials { basic: None, body_id: Some("build-7".into()), body_secret: secret.map(Presented::new) },
+        credentials: Credentials {
+            body_id: Some("build-7".into()),
+            body_secret: secret.map(Presented::new),
+            ..Credentials::default()
+        },
         grant_type: Some("client_credentials".into()),
         ..TokenRequest::default()
     }
 }
 
 fn basic(id: &str, secret: &str) -> Credentials {
-    Credentials { basic: Some((id.into(), RawSecret(secret.into()))), body_id: None, body_secret: None }
+    Credentials { basic: Some((id.into(), RawSecret(secret.into()))), ..Credentials::default() }
 }
 
 type Change = (&'static str, fn(&mut Realm, &mut Client), fn(&mut TokenRequest), Result<&'static str, Why>);
@@ -268,6 +272,29 @@ fn token_requests() {
             |_, _| {},
             |r| r.credentials.basic = basic("build-7", "a%2Bsecret%2Fthat%3Dneeds-encoding").basic,
             Err(Why::ClientTwoCredentials),
+        ),
+        (
+            "a secret beside an assertion",
+            |_, _| {},
+            |r| r.credentials.assertion = Some(Presented::new("eyJhbGciOiJub25lIn0.e30.")),
+            Err(Why::ClientTwoCredentials),
+        ),
+        (
+            "a secret beside an assertion, two credentials permitted",
+            |m, _| {
+                m.permissions.insert(Permission::TwoCredentials);
+            },
+            |r| r.credentials.assertion = Some(Presented::new("eyJhbGciOiJub25lIn0.e30.")),
+            Err(Why::ClientTwoCredentials),
+        ),
+        (
+            "an assertion alone",
+            |_, _| {},
+            |r| {
+                r.credentials.body_secret = None;
+                r.credentials.assertion = Some(Presented::new("eyJhbGciOiJub25lIn0.e30."));
+            },
+            Err(Why::ClientMethodNotAllowed),
         ),
         (
             "two credentials, permitted",
