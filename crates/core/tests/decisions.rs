@@ -340,6 +340,15 @@ fn token_requests() {
         ("deleted client", |_, c| c.status = Status::Deleted, |_| {}, Err(Why::ClientUnknown)),
         ("inactive realm", |m, _| m.status = Status::Disabled, |_| {}, Err(Why::RealmInactive)),
         ("no grant type", |_, _| {}, |r| r.grant_type = None, Err(Why::RequestGrantTypeMissing)),
+        (
+            "nothing at all",
+            |_, _| {},
+            |r| {
+                r.grant_type = None;
+                r.credentials = Credentials::default();
+            },
+            Err(Why::RequestGrantTypeMissing),
+        ),
         ("unknown grant type", |_, _| {}, |r| r.grant_type = Some("magic".into()), Err(Why::GrantUnknown)),
         ("password grant", |_, _| {}, |r| r.grant_type = Some("password".into()), Err(Why::GrantPasswordNever)),
         ("grant not allowed", |_, c| c.grants.clear(), |_| {}, Err(Why::GrantNotAllowed)),
