@@ -9,7 +9,8 @@ use jeton_core::refusal::Why;
 use std::fmt;
 
 /// The keys that a `#` line may have, and the flags among them.
-const KEYS: &str = "source, date, row, rfc, at, note, fixture, host, listener, skip, same, why, claim, header, raw, closes, exact, demo";
+const KEYS: &str =
+    "source, date, row, rfc, at, note, fixture, host, listener, skip, same, why, claim, header, raw, closes, exact, demo";
 
 /// What is wrong with a file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
