@@ -1,7 +1,6 @@
 //! Cases about races: whatever the threads do, a record is spent once, no decision stands on sand, and no change is skipped.
 
 use super::*;
-use crate::store::{Change, Position};
 use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
@@ -138,23 +137,4 @@ pub fn the_change_log_never_skips(fresh: Fresh<'_>) {
     assert!(seen.iter().all(|change| change.kind == LastUse::KIND.name));
     assert_eq!(store.position(), Ok(seen.last().expect("there were changes").position));
     assert_eq!(store.changes(seen[0].position, 3), Ok(seen[1..4].to_vec()));
-}
-
-/// Reads changes until there are so many, or none has come for a long time.
-fn follow(store: &dyn Store, begin: Position, expected: usize) -> Vec<Change> {
-    let mut seen: Vec<Change> = Vec::new();
-    let mut idle = 0;
-    while seen.len() < expected && idle < 200 {
-        let after = seen.last().map_or(begin, |change| change.position);
-        let more = store.changes(after, 7).expect("answers");
-        if more.is_empty() {
-            idle += 1;
-            store.wait(100);
-        } else {
-            idle = 0;
-        }
-        seen.extend(more);
-    }
-    assert_eq!(seen.len(), expected, "changes were skipped");
-    seen
 }
