@@ -71,7 +71,7 @@ fn realm() -> Realm {
         status: Status::Active,
         permissions: BTreeSet::new(),
         settings: RealmSettings {
-            access_token: AccessTokenSettings { lifetime: 3600, format: jwt(), audience: None },
+            access_token: AccessTokenSettings { lifetime: 3600, format: jwt(), audience: AudienceRule::Resources },
             refresh_token_lifetime: 86_400,
             scope: ScopeSettings::default(),
             basic: BasicEncoding::Form,
