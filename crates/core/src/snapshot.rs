@@ -2,7 +2,7 @@
 
 use crate::name::{ClientId, Key, RealmName, Scope, ScopeToken};
 use crate::record::{
-    AccessTokenFormat, ApiKey, Client, KeyPurpose, KeyState, Permission, Realm, ResourceServer, SigningKeyRecord,
+    AccessTokenFormat, ApiKey, AudienceRule, Client, KeyPurpose, KeyState, Permission, Realm, ResourceServer, SigningKeyRecord,
 };
 use crate::refusal::Fault;
 use crate::world::{Facts, Need, Stop};
