@@ -2,7 +2,7 @@
 
 walk() {
     # POST /configapi/v2/oauth/token HTTP/1.1, Host: example.com
-    step 200 '"expires_in": ?"(3599|3600)"' \
+    step 200 '"expires_in": ?"3599"' \
         curl "$ORIGIN/configapi/v2/oauth/token" -H 'Host: example.com' -H 'Content-Type: application/x-www-form-urlencoded' \
         -d "grant_type=client_credentials&client_id=$CLIENT_ID&client_secret=$CLIENT_SECRET&scope=example.com"
     TOKEN=$(field access_token)

@@ -40,7 +40,7 @@ impl Server {
         let mut command = jeton();
         command.args([
             "serve",
-            "--sample-api",
+            "--sample-api", "true",
             "--log-format",
             "json",
             "--admin-listen",
