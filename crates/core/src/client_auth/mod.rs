@@ -21,6 +21,8 @@ pub struct Credentials {
     pub body_id: Option<String>,
     /// The body's secret; an empty one counts as omitted (RFC 6749 §3.2).
     pub body_secret: Option<Presented>,
+    /// The body's assertion (RFC 7521 §4.2). None is accepted yet, but one beside a secret must not be overlooked.
+    pub assertion: Option<Presented>,
 }
 
 /// The bytes behind the colon of Basic credentials. Print as `…`.
@@ -38,7 +40,8 @@ impl std::fmt::Debug for RawSecret {
 pub struct AuthenticatedClient {
     client: Arc<Client>,
     secret: Key,
-    foreign: bool,
+    /// The keyed hash that shall replace a foreign one.
+    adopt: Option<String>,
 }
 
 impl AuthenticatedClient {
@@ -54,10 +57,10 @@ impl AuthenticatedClient {
         self.secret
     }
 
-    /// Whether the secret is kept as a slow foreign hash, to be replaced by a keyed one.
+    /// The keyed hash that shall replace the slow foreign one under which the secret is still kept.
     #[must_use]
-    pub fn secret_is_foreign(&self) -> bool {
-        self.foreign
+    pub fn adopt(&self) -> Option<&str> {
+        self.adopt.as_deref()
     }
 }
 
@@ -122,8 +125,9 @@ pub fn authenticate(
     if !known.realm.realm.status.is_active() {
         return Err(stop(Why::RealmInactive));
     }
-    let (secret, foreign) = (matched.key, matches!(matched.hash, SecretHash::Foreign { .. }));
-    Ok(AuthenticatedClient { client, secret, foreign })
+    let adopt = matches!(matched.hash, SecretHash::Foreign { .. }).then_some(hash);
+    let secret = matched.key;
+    Ok(AuthenticatedClient { client, secret, adopt })
 }
 
 const NOBODY: &[u8] = b"the keyed hash of no secret: 43 characters.";
@@ -140,6 +144,11 @@ fn present(realm: &RealmState, credentials: &Credentials) -> Result<One, Why> {
         Some((id, RawSecret(secret))) => Some((basic_part(realm, id)?, basic_part(realm, secret)?)),
         None => None,
     };
+    // RFC 6749 §2.3, RFC 7521 §4.2: no permission makes an assertion and a secret stand together.
+    if credentials.assertion.is_some() {
+        let beside = basic.is_some() || credentials.body_secret.is_some();
+        return Err(if beside { Why::ClientTwoCredentials } else { Why::ClientMethodNotAllowed });
+    }
     match (basic, &credentials.body_id, &credentials.body_secret) {
         (Some((id, secret)), body_id, None) => {
             if body_id.as_ref().is_some_and(|body| *body != id) {
