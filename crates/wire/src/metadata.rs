@@ -35,7 +35,9 @@ fn member(state: &RealmState, dialect: &Dialect, field: MetadataField) -> Option
         MetadataField::ScopesSupported => ("scopes_supported", scopes(&state.resources)),
         // RFC 8414 §2: required; empty without an authorization endpoint.
         MetadataField::ResponseTypesSupported => ("response_types_supported", json!([])),
-        MetadataField::GrantTypesSupported => ("grant_types_supported", GRANTS.iter().map(|grant| grant.wire).collect()),
+        MetadataField::GrantTypesSupported => {
+            ("grant_types_supported", GRANTS.iter().filter(|grant| (grant.offered)(state)).map(|grant| grant.wire).collect())
+        }
         MetadataField::TokenEndpointAuthMethodsSupported => {
             ("token_endpoint_auth_methods_supported", json!([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]))
         }
