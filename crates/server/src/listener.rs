@@ -112,6 +112,7 @@ impl Listening {
         let (node, watcher) = (Arc::clone(&self.node), self.graceful.watcher());
         tokio::spawn(async move {
             let _permit = permit;
+            let _open = node.metrics.connected(face);
             converse(stream, face, node, watcher).await;
         });
     }
@@ -154,6 +155,7 @@ async fn respond(node: &Arc<Node>, face: Face, exchanges: &Exchanges, request: R
     if let Some(event) = event {
         node.note(&event, response.status().as_u16(), started.elapsed(), moment.now, &moment.request_id);
     }
+    node.metrics.answered(face, response.status());
     if let Ok(id) = HeaderValue::from_str(moment.request_id.as_str()) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
     }

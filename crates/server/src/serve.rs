@@ -73,6 +73,7 @@ pub fn command() -> clap::Command {
 pub fn run(given: &ArgMatches) -> Result<ExitCode, ServeError> {
     let settings = Settings::load(given)?;
     let events = log::start(&settings).map_err(|error| ServeError(format!("the log cannot be started: {error}")))?;
+    allow_open_files(settings.max_connections);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores)
@@ -83,13 +84,27 @@ pub fn run(given: &ArgMatches) -> Result<ExitCode, ServeError> {
         let signals = Signals::new()?;
         let server = Server::start(&settings, &events, cores).await?;
         announce(&settings, &server);
-        signals.wait_and_drain(server, settings.drain).await;
-        Ok(ExitCode::SUCCESS)
+        Ok(signals.wait_and_drain(server, settings.drain).await)
     });
     // What still runs after the time for draining is given up.
     runtime.shutdown_background();
     events.finish();
     done
+}
+
+/// Raises the limit of open files as far as the system lets us, and says so where it will not do.
+fn allow_open_files(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// Files of the store, sockets of the inner listeners, and some room.
+    const OTHERS: u64 = 1024;
+    let limit = getrlimit(Resource::Nofile);
+    if setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_err() {
+        tracing::warn!("the limit of open files cannot be raised");
+    }
+    let wanted = connections as u64 + OTHERS;
+    if let Some(allowed) = getrlimit(Resource::Nofile).current.filter(|allowed| *allowed < wanted) {
+        tracing::warn!(allowed, wanted, "the system allows fewer open files than max_connections needs");
+    }
 }
 
 /// A server that listens.
@@ -121,7 +136,7 @@ impl Server {
             admin_wire: wire(&engine, Options { sample_api: false, serves: |state| state.realm.name.as_str() == ADMIN_REALM })?,
             engine,
             reads,
-            metrics: Metrics::default(),
+            metrics: Metrics::new(),
             log: events.clone(),
             slow_hashes: SlowHashes::new(cores),
             draining: AtomicBool::new(false),
@@ -268,12 +283,12 @@ impl Signals {
         }
     }
 
-    async fn wait_and_drain(mut self, server: Server, patience: Duration) {
+    async fn wait_and_drain(mut self, server: Server, patience: Duration) -> ExitCode {
         self.next().await;
         tracing::info!("finishing what runs; a second signal ends at once");
         tokio::select! {
-            () = server.drain(patience) => {}
-            () = self.next() => tracing::warn!("ended at once"),
+            () = server.drain(patience) => ExitCode::SUCCESS,
+            () = self.next() => ExitCode::FAILURE,
         }
     }
 }
