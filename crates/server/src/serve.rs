@@ -72,7 +72,8 @@ pub fn command() -> clap::Command {
 /// Runs the server until it is told to end.
 pub fn run(given: &ArgMatches) -> Result<ExitCode, ServeError> {
     let settings = Settings::load(given)?;
-    log::start(&settings);
+    let events = log::start(&settings).map_err(|error| ServeError(format!("the log cannot be started: {error}")))?;
+    allow_open_files(settings.max_connections);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores)
@@ -81,14 +82,29 @@ pub fn run(given: &ArgMatches) -> Result<ExitCode, ServeError> {
         .map_err(|error| ServeError(format!("threads cannot be started: {error}")))?;
     let done = runtime.block_on(async {
         let signals = Signals::new()?;
-        let server = Server::start(&settings, cores).await?;
+        let server = Server::start(&settings, &events, cores).await?;
         announce(&settings, &server);
-        signals.wait_and_drain(server, settings.drain).await;
-        Ok(ExitCode::SUCCESS)
+        Ok(signals.wait_and_drain(server, settings.drain).await)
     });
     // What still runs after the time for draining is given up.
     runtime.shutdown_background();
+    events.finish();
     done
+}
+
+/// Raises the limit of open files as far as the system lets us, and says so where it will not do.
+fn allow_open_files(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// Files of the store, sockets of the inner listeners, and some room.
+    const OTHERS: u64 = 1024;
+    let limit = getrlimit(Resource::Nofile);
+    if setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_err() {
+        tracing::warn!("the limit of open files cannot be raised");
+    }
+    let wanted = connections as u64 + OTHERS;
+    if let Some(allowed) = getrlimit(Resource::Nofile).current.filter(|allowed| *allowed < wanted) {
+        tracing::warn!(allowed, wanted, "the system allows fewer open files than max_connections needs");
+    }
 }
 
 /// A server that listens.
@@ -108,7 +124,7 @@ pub struct Server {
 
 impl Server {
     /// Opens the store and listens.
-    pub async fn start(settings: &Settings, cores: usize) -> Result<Self, ServeError> {
+    pub async fn start(settings: &Settings, events: &EventLog, cores: usize) -> Result<Self, ServeError> {
         make_directory(&settings.data)?;
         let (engine, reads) = open(settings)?;
         let engine = Arc::new(engine);
@@ -120,8 +136,8 @@ impl Server {
             admin_wire: wire(&engine, Options { sample_api: false, serves: |state| state.realm.name.as_str() == ADMIN_REALM })?,
             engine,
             reads,
-            metrics: Metrics::default(),
-            log: EventLog::default(),
+            metrics: Metrics::new(),
+            log: events.clone(),
             slow_hashes: SlowHashes::new(cores),
             draining: AtomicBool::new(false),
             followed: AtomicI64::new(Moment::present().now.millis()),
@@ -267,12 +283,12 @@ impl Signals {
         }
     }
 
-    async fn wait_and_drain(mut self, server: Server, patience: Duration) {
+    async fn wait_and_drain(mut self, server: Server, patience: Duration) -> ExitCode {
         self.next().await;
         tracing::info!("finishing what runs; a second signal ends at once");
         tokio::select! {
-            () = server.drain(patience) => {}
-            () = self.next() => tracing::warn!("ended at once"),
+            () = server.drain(patience) => ExitCode::SUCCESS,
+            () = self.next() => ExitCode::FAILURE,
         }
     }
 }
