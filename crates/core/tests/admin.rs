@@ -42,7 +42,7 @@ impl Desk {
         let loose = DialectOffer {
             name: Label::parse("loose").expect("a label"),
             title: "Loose".into(),
-            needs: vec![(Permission::TwoCredentials, "Credentials stand in two places.".into())],
+            needs: vec![Permission::TwoCredentials],
             defaults: settings(AccessTokenFormat::Opaque),
         };
         let world = chance(1_000_000);

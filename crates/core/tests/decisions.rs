@@ -129,6 +129,7 @@ impl House {
         let (mut realm, mut client) = (realm(), client("build-7"));
         let hash = SecretHash::Keyed { mac: engine.data().secret_hash(realm.key, SECRET) };
         let secret = ClientSecret {
+            import: None,
             key: key("secret"),
             name: Label::parse("main").expect("a label"),
             hash,

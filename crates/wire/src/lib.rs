@@ -18,6 +18,7 @@ use jeton_core::snapshot::RealmState;
 use jeton_core::world::{Need, Stop, World};
 use std::sync::Arc;
 
+pub mod admin;
 pub mod decode;
 pub mod dialect;
 pub mod encode;

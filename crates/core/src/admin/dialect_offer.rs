@@ -12,8 +12,8 @@ pub struct DialectOffer {
     pub name: Label,
     /// Its name for people.
     pub title: String,
-    /// What it needs beyond the RFCs, each with a sentence for the administrator who is asked.
-    pub needs: Vec<(Permission, String)>,
+    /// What it needs beyond the RFCs.
+    pub needs: Vec<Permission>,
     /// Lifetimes, token format and scope rules.
     pub defaults: RealmSettings,
 }

@@ -15,6 +15,7 @@ mod command;
 mod credential;
 mod dialect_offer;
 pub mod document;
+mod permission;
 mod realm;
 mod resource;
 mod secret;

@@ -3,10 +3,10 @@
 use super::command::{Answer, Command, Effect, Param, ParamKind};
 use super::document::{RealmEntry, Switch};
 use super::stop::Needed;
-use super::{Act, AdminStop, Args, DialectOffer, act::ADMIN_REALM, args::unknown, show};
+use super::{Act, AdminStop, Args, DialectOffer, act::ADMIN_REALM, args::unknown, permission, show};
 use crate::name::{Issuer, Label, Mount, RealmName, Title};
 use crate::record::{
-    AccessTokenFormat, KeyPurpose, KeyState, Permission, Profile, Realm, RealmSettings, SigningKeyRecord, Status, keys_of_realm,
+    AccessTokenFormat, KeyPurpose, KeyState, Profile, Realm, RealmSettings, SigningKeyRecord, Status, keys_of_realm,
 };
 use crate::refusal::Fault;
 use crate::store::Order;
@@ -196,7 +196,7 @@ fn signing_keys(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> 
 /// What the arguments say about a realm, as a document's entry.
 fn entry(args: &Args) -> Result<RealmEntry, AdminStop> {
     let mounts = args.list("mount").map(|list| list.into_iter().map(mount).collect::<Result<_, _>>()).transpose()?;
-    let accept = args.list("accept").map(|list| list.into_iter().map(permission).collect::<Result<_, _>>()).transpose()?;
+    let accept = args.list("accept").map(|list| list.into_iter().map(permission::parse).collect::<Result<_, _>>()).transpose()?;
     Ok(RealmEntry {
         name: RealmName::parse(args.word("realm")?)?,
         title: args.text("title").map(Title::parse).transpose()?,
@@ -217,23 +217,6 @@ fn mount(text: &str) -> Result<Mount, AdminStop> {
     let (host, path) = text.find('/').map_or((text, ""), |at| text.split_at(at));
     Ok(Mount::new((!host.is_empty()).then_some(host), path)?)
 }
-
-fn permission(name: &str) -> Result<Permission, AdminStop> {
-    serde_json::from_value(Value::from(name)).map_err(|_| AdminStop::Invalid(unknown("permission", name, PERMISSIONS)))
-}
-
-const PERMISSIONS: [&str; 10] = [
-    "two-credentials",
-    "refresh-with-client-credentials",
-    "wildcard-scope",
-    "generic-token-type",
-    "client-is-person",
-    "status400-for-client",
-    "text-numbers",
-    "ignore-authorization",
-    "json-token-request",
-    "code-resend",
-];
 
 /// Makes a realm as an entry says, from its dialect, among the other realms. Its signing key is made with it.
 pub(super) fn make(act: &mut Act<'_, '_>, entry: &RealmEntry, others: &[Realm]) -> Result<Realm, AdminStop> {
@@ -280,11 +263,8 @@ pub(super) fn revise(act: &Act<'_, '_>, realm: &mut Realm, entry: &RealmEntry, o
         realm.status = status_of(status);
     }
     let offer = offer(act, Some(&realm.dialect))?;
-    let needed = |(permission, sentence): &(Permission, String)| {
-        Ok(Needed { permission: show::word(permission)?, sentence: sentence.clone() })
-    };
-    let lacking = offer.needs.iter().filter(|(permission, _)| !realm.permissions.contains(permission));
-    let lacking = lacking.map(needed).collect::<Result<Vec<_>, AdminStop>>()?;
+    let lacking = offer.needs.iter().filter(|permission| !realm.permissions.contains(permission));
+    let lacking: Vec<Needed> = lacking.map(|permission| permission::needed(*permission)).collect();
     if !lacking.is_empty() {
         return Err(AdminStop::Accept(lacking));
     }
