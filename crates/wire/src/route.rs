@@ -57,10 +57,18 @@ pub enum Place {
     Nothing(Key),
 }
 
+/// One operation of a sample API and where it answers.
+#[derive(Debug)]
+struct RoutedOperation {
+    place: Place,
+    method: String,
+    segments: Vec<String>,
+}
+
 #[derive(Debug, Default)]
 struct Host {
     exact: HashMap<String, (Key, Endpoint)>,
-    operations: Vec<(Key, usize, usize, Vec<String>)>,
+    operations: Vec<RoutedOperation>,
     mounts: Vec<(String, Key)>,
 }
 
@@ -111,8 +119,8 @@ impl Routes {
         named
             .and_then(exact)
             .or_else(|| exact(&self.any))
-            .or_else(|| named.and_then(|host| host.rest(path)))
-            .or_else(|| self.any.rest(path))
+            .or_else(|| named.and_then(|host| host.rest(path, request.method().as_str())))
+            .or_else(|| self.any.rest(path, request.method().as_str()))
     }
 }
 
@@ -133,13 +141,17 @@ impl Host {
         for (of, resource) in state.resources.iter().enumerate().filter(|(_, resource)| resource.status.is_active()) {
             for (index, operation) in resource.operations.iter().enumerate() {
                 let path = format!("{}{}", mount.path, operation.path);
-                self.operations.push((realm, of, index, path.split('/').map(str::to_owned).collect()));
+                self.operations.push(RoutedOperation {
+                    place: Place::Operation(realm, of, index),
+                    method: operation.method.clone(),
+                    segments: path.split('/').map(str::to_owned).collect(),
+                });
             }
         }
         self.mounts.push((mount.path.clone(), realm));
     }
 
-    fn rest(&self, path: &str) -> Option<Place> {
+    fn rest(&self, path: &str, method: &str) -> Option<Place> {
         let segments: Vec<&str> = path.split('/').collect();
         let fits = |pattern: &[String]| {
             pattern.len() == segments.len()
@@ -147,9 +159,12 @@ impl Host {
                     part == segment || (part.starts_with('{') && part.ends_with('}') && !segment.is_empty())
                 })
         };
-        let operation = self.operations.iter().find(|(.., pattern)| fits(pattern));
-        if let Some(&(realm, of, index, _)) = operation {
-            return Some(Place::Operation(realm, of, index));
+        // Several operations may share a path; with another method, the first of them says that it does not know it.
+        let mut at_path = self.operations.iter().filter(|operation| fits(&operation.segments)).peekable();
+        let first = at_path.peek().map(|operation| operation.place);
+        let operation = at_path.find(|operation| operation.method == method).map(|operation| operation.place);
+        if let Some(place) = operation.or(first) {
+            return Some(place);
         }
         let below = |mount: &str| path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.mounts.iter().find(|(mount, _)| below(mount)).map(|&(_, realm)| Place::Nothing(realm))
