@@ -5,7 +5,7 @@
 use crate::harness::Server;
 use crate::harness::http::{self, Connection, Until};
 use crate::invariants::{Before, liveness, resident};
-use crate::replay::{audit_lines, warm_server};
+use crate::replay::{audit_trail, warm_server};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeSet;
@@ -226,14 +226,14 @@ fn te_29_slow_peers_are_cut_off_while_others_are_served() {
 fn te_34_a_client_that_hangs_up_at_once_leaves_nothing_behind() {
     let mut server = warm_server(FIXTURE);
     let before = Before::of(&server);
-    let audit = audit_lines(&server);
+    let audit = audit_trail(&server);
     let request = token_request("build-7", "SECR3T-build-7-main", "");
     for cut in (0..300).map(|index| if index % 2 == 0 { request.len() } else { request.len() * index / 300 }) {
         let mut stream = TcpStream::connect(server.listen).expect("a connection");
         let _ = stream.write_all(&request[..cut]);
     }
     assert_unharmed(&before, &mut server);
-    assert_eq!(audit_lines(&server), audit);
+    assert_eq!(audit_trail(&server), audit);
 }
 
 #[test]
