@@ -9,7 +9,7 @@ use crate::replay::text;
 use jeton_core::name::{Key, RealmName, RequestId, Time};
 use jeton_core::record::{KeyPurpose, KeyState, SigningKeyRecord};
 use jeton_core::run::Engine;
-use jeton_core::world::{Facts, Random, Stop, World};
+use jeton_core::world::{Facts, Random, World};
 use jeton_jose::{Algorithm, SigningKey, b64, sha256};
 use jeton_store::SqliteStore;
 use serde_json::{Value, json};
@@ -164,7 +164,9 @@ fn plant_key(data: &Path, state: KeyState) -> SigningKey {
         state,
         sealed: engine.data().seal_signing_key(random.draw("nonce"), realm, key.kid(), &pkcs8),
     };
-    engine.transact(&world, |records, _| Ok::<_, Stop>(records.insert(&record)?)).expect("the key is stored");
+    engine
+        .transact(&world, |records, _| records.insert(&record).map_err(jeton_core::world::Stop::from))
+        .expect("the key is stored");
     key
 }
 
