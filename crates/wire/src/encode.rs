@@ -87,9 +87,11 @@ fn outward(outward: &Outward, used: UsedBasic, filling: Filling<'_>) -> Response
 
 /// A place that does not know the method (RFC 9110 §15.5.6).
 #[must_use]
-pub fn method_not_allowed(dialect: &Dialect, allow: &'static str, filling: Filling<'_>) -> Response<Bytes> {
+pub fn method_not_allowed(dialect: &Dialect, allow: &str, filling: Filling<'_>) -> Response<Bytes> {
     let mut response = refusal(dialect, Why::MethodNotAllowed, UsedBasic::No, filling);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
     response
 }
 
