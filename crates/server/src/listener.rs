@@ -1,6 +1,7 @@
 //! A listener accepts connections up to a bound, and answers every request of theirs within limits of size and time.
 
 use crate::admin::{self, Caller};
+use crate::framing::{Exchanges, Framed};
 use crate::node::Node;
 use crate::ops;
 use crate::refuse::Violation;
@@ -11,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use jeton_core::event::{Event, Outcome};
 use jeton_core::refusal::Why;
@@ -43,10 +44,8 @@ impl Face {
     }
 }
 
-/// A header must be complete so soon.
-const HEADER_TIME: Duration = Duration::from_secs(5);
-/// A body must be complete so soon.
-const BODY_TIME: Duration = Duration::from_secs(10);
+/// Most bytes that are read ahead; more than the largest head.
+const READ_AT_ONCE: usize = 64 << 10;
 /// Connections of the listeners that are not public.
 const INNER_CONNECTIONS: usize = 256;
 /// How long to wait after the system had no room for a connection.
@@ -125,25 +124,31 @@ async fn pause(error: &std::io::Error) {
 
 /// Serves one connection until it ends.
 async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, face: Face, node: Arc<Node>, watcher: Watcher) {
+    let exchanges = Arc::new(Exchanges::default());
+    let framed = Framed::new(stream, Arc::clone(&exchanges));
     let service = service_fn(move |request| {
-        let node = Arc::clone(&node);
-        async move { Ok::<_, Infallible>(respond(&node, face, request).await.map(Full::new)) }
+        let (node, exchanges) = (Arc::clone(&node), Arc::clone(&exchanges));
+        async move {
+            let response = respond(&node, face, &exchanges, request).await;
+            exchanges.end();
+            Ok::<_, Infallible>(response.map(Full::new))
+        }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
-        .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
+    let connection =
+        http1::Builder::new().half_close(true).max_buf_size(READ_AT_ONCE).serve_connection(TokioIo::new(framed), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection ended early");
     }
 }
 
-async fn respond(node: &Arc<Node>, face: Face, request: Request<Incoming>) -> Response<Bytes> {
+async fn respond(node: &Arc<Node>, face: Face, exchanges: &Exchanges, request: Request<Incoming>) -> Response<Bytes> {
     let (started, moment) = (Instant::now(), Moment::present());
-    let answered = match collect(request, face.body_limit()).await {
-        Ok(request) => decide(node, face, &moment, &request).await,
-        Err(violation) => refuse(violation),
+    let answered = match exchanges.begin() {
+        Some(violation) => refuse(violation),
+        None => match collect(request, face.body_limit(), exchanges).await {
+            Ok(request) => decide(node, face, &moment, &request).await,
+            Err(violation) => refuse(violation),
+        },
     };
     let (mut response, event) = answered;
     if let Some(event) = event {
@@ -172,35 +177,26 @@ fn refuse(violation: Violation) -> Answer {
     (violation.answer(), Some(event))
 }
 
-/// The whole body, if it is short enough and comes soon enough.
-async fn collect(request: Request<Incoming>, limit: usize) -> Result<Request<Bytes>, Violation> {
+/// The whole body, if it is short enough. That it comes soon enough is the stream's business.
+async fn collect(request: Request<Incoming>, limit: usize, exchanges: &Exchanges) -> Result<Request<Bytes>, Violation> {
     const TOO_LARGE: Violation = Violation::too_long(413, "The request is too large.");
-    const TOO_SLOW: Violation = Violation::too_long(408, "The request came too slowly.");
-    const BROKEN: Violation = Violation::malformed("The request's body is malformed.");
     let (parts, mut body) = request.into_parts();
-    if body.is_end_stream() {
-        return Ok(Request::from_parts(parts, Bytes::new()));
-    }
     if body.size_hint().lower() > limit as u64 {
         return Err(TOO_LARGE);
     }
-    let all = async {
-        let mut first = Bytes::new();
-        let mut rest: Option<BytesMut> = None;
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|_| BROKEN)?.into_data() else { continue };
-            let length = rest.as_ref().map_or(first.len(), BytesMut::len) + data.len();
-            if length > limit {
-                return Err(TOO_LARGE);
-            }
-            if first.is_empty() && rest.is_none() {
-                first = data;
-            } else {
-                rest.get_or_insert_with(|| BytesMut::from(&first[..])).extend_from_slice(&data);
-            }
+    let mut first = Bytes::new();
+    let mut all: Option<BytesMut> = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| exchanges.broken())?.into_data() else { continue };
+        if all.as_ref().map_or(first.len(), BytesMut::len) + data.len() > limit {
+            return Err(TOO_LARGE);
         }
-        Ok(rest.map_or(first, BytesMut::freeze))
-    };
-    let body = tokio::time::timeout(BODY_TIME, all).await.unwrap_or(Err(TOO_SLOW))?;
-    Ok(Request::from_parts(parts, body))
+        // Nearly every body comes in one piece, which is not copied.
+        if first.is_empty() {
+            first = data;
+        } else {
+            all.get_or_insert_with(|| BytesMut::from(&first[..])).extend_from_slice(&data);
+        }
+    }
+    Ok(Request::from_parts(parts, all.map_or(first, BytesMut::freeze)))
 }

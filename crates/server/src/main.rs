@@ -4,6 +4,7 @@ mod admin;
 mod chance;
 mod cli;
 mod event_log;
+mod framing;
 mod listener;
 mod log;
 mod metrics;

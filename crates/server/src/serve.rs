@@ -72,7 +72,7 @@ pub fn command() -> clap::Command {
 /// Runs the server until it is told to end.
 pub fn run(given: &ArgMatches) -> Result<ExitCode, ServeError> {
     let settings = Settings::load(given)?;
-    log::start(&settings);
+    let events = log::start(&settings).map_err(|error| ServeError(format!("the log cannot be started: {error}")))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores)
@@ -81,13 +81,14 @@ pub fn run(given: &ArgMatches) -> Result<ExitCode, ServeError> {
         .map_err(|error| ServeError(format!("threads cannot be started: {error}")))?;
     let done = runtime.block_on(async {
         let signals = Signals::new()?;
-        let server = Server::start(&settings, cores).await?;
+        let server = Server::start(&settings, &events, cores).await?;
         announce(&settings, &server);
         signals.wait_and_drain(server, settings.drain).await;
         Ok(ExitCode::SUCCESS)
     });
     // What still runs after the time for draining is given up.
     runtime.shutdown_background();
+    events.finish();
     done
 }
 
@@ -108,7 +109,7 @@ pub struct Server {
 
 impl Server {
     /// Opens the store and listens.
-    pub async fn start(settings: &Settings, cores: usize) -> Result<Self, ServeError> {
+    pub async fn start(settings: &Settings, events: &EventLog, cores: usize) -> Result<Self, ServeError> {
         make_directory(&settings.data)?;
         let (engine, reads) = open(settings)?;
         let engine = Arc::new(engine);
@@ -121,7 +122,7 @@ impl Server {
             engine,
             reads,
             metrics: Metrics::default(),
-            log: EventLog::default(),
+            log: events.clone(),
             slow_hashes: SlowHashes::new(cores),
             draining: AtomicBool::new(false),
             followed: AtomicI64::new(Moment::present().now.millis()),

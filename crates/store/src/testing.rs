@@ -12,6 +12,7 @@ const PROGRAMS: &str = "/usr/lib/postgresql";
 /// Runs the server beside a shell that waits for the end of its own input. That end comes when the test process is gone, even if
 /// it was killed, because the kernel closes the pipe.
 const WATCHDOG: &str = r#"
+trap "" PIPE
 "$0/initdb" --pgdata="$1" --auth=trust --username=jeton --encoding=UTF8 --locale=C --no-sync >"$1.log" 2>&1 || { tail -3 "$1.log"; exit 1; }
 "$0/postgres" -D "$1" -p "$2" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$1" \
     -c fsync="$3" -c max_connections=300 -c shared_buffers=64MB -c log_min_messages=warning >>"$1.log" 2>&1 </dev/null &
@@ -25,14 +26,14 @@ echo ready
 read -r line
 kill -INT $server 2>/dev/null
 wait $server
-rm -rf "$1" "$1.log"
+cd / && rm -rf "$(dirname "$1")"
 "#;
 
 /// A running server.
 pub struct PostgresForTests {
     watchdog: Child,
     port: u16,
-    /// Is removed when the server has ended.
+    /// The watchdog removes it when the server has ended.
     _directory: TempDir,
     databases: AtomicU32,
 }

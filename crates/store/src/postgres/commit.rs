@@ -8,17 +8,18 @@ use super::connection::{Connection, Failure};
 use super::read::{key, references, slice};
 use crate::schema::Dialect;
 use crate::statement;
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, maybe_done};
 use jeton_core::name::Key;
 use jeton_core::record::{Kind, Value};
 use jeton_core::store::{Batch, CommitError, Fault, Write};
 use std::collections::{BTreeMap, BTreeSet};
+use std::task::Poll;
 use std::time::Duration;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
 /// How often a lost outcome is looked up, and how long after each other.
-const LOOKUPS: u32 = 5;
+const LOOKUPS: u32 = 3;
 const LOOKUP_PAUSE: Duration = Duration::from_millis(500);
 
 /// Commits a batch, whatever becomes of the connection meanwhile.
@@ -66,7 +67,7 @@ fn write(connection: &mut Connection, batch: &Batch) -> Result<(), Failure> {
     }
     let (begun, results) = connection.run(async |client| {
         let sent = steps.iter().map(|(statement, step)| step.send(client, statement));
-        join(client.batch_execute("BEGIN"), join_all(sent)).await
+        join(client.batch_execute("BEGIN"), all_in_order(sent)).await
     })?;
     begun?;
     let mut versions = BTreeMap::new();
@@ -81,6 +82,17 @@ fn write(connection: &mut Connection, batch: &Batch) -> Result<(), Failure> {
     }
     let holds = batch.guards.iter().all(|guard| versions.get(&(guard.kind.name, guard.key)).copied() == guard.version);
     if is_whole && (holds || cfg!(feature = "planted-fault")) { Ok(()) } else { Err(Failure::Conflict) }
+}
+
+/// Sends each statement before the next one, and waits for all answers. (`join_all` does not promise the order.)
+async fn all_in_order<F: Future>(statements: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting: Vec<_> = statements.map(|statement| Box::pin(maybe_done(statement))).collect();
+    std::future::poll_fn(|context| {
+        let left = waiting.iter_mut().filter_map(|answer| answer.as_mut().poll(context).is_pending().then_some(())).count();
+        if left == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    waiting.iter_mut().filter_map(|answer| answer.as_mut().take_output()).collect()
 }
 
 fn read_versions(

@@ -69,8 +69,8 @@ impl From<tokio_postgres::Error> for Failure {
             &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED | &SqlState::LOCK_NOT_AVAILABLE => {
                 Self::Conflict
             }
-            // A former primary after a failover: the next connection may find the new one.
-            &SqlState::READ_ONLY_SQL_TRANSACTION => Self::Lost(sentence),
+            // A former primary after a failover, or a session that lost its statements: the next connection may be better.
+            &SqlState::READ_ONLY_SQL_TRANSACTION | &SqlState::INVALID_SQL_STATEMENT_NAME => Self::Lost(sentence),
             code => match &code.code()[..2] {
                 "08" | "57" if *code != SqlState::QUERY_CANCELED => Self::Lost(sentence),
                 "22" | "23" => Self::Fault(Fault::Broken("a value does not fit its PostgreSQL column")),
@@ -208,4 +208,39 @@ fn migrate_in_transaction(connection: &mut Connection, migrations: &[Migration])
         connection.execute("INSERT INTO schema_version VALUES ($1)", &[&step.version]).map_err(Failure::into_fault)?;
     }
     Ok(())
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::testing::PostgresForTests;
+
+    const FIRST: Migration =
+        Migration { version: 1, statements: |_| "CREATE TABLE thing (key int); INSERT INTO thing VALUES (7)".into() };
+    const SECOND: Migration = Migration { version: 2, statements: |_| "ALTER TABLE thing ADD COLUMN colour text".into() };
+    const BAD: Migration = Migration { version: 2, statements: |_| "DROP TABLE thing; CREATE NONSENSE".into() };
+
+    #[test]
+    fn an_older_schema_is_migrated_whole_or_not_at_all() {
+        let Some(postgres) = PostgresForTests::start() else { return };
+        let server = Server::parse(&postgres.url()).expect("is a URL");
+        let migrate = |steps: &[Migration]| migrate(&mut server.open().expect("connects"), steps);
+        assert_eq!(migrate(&[FIRST]), Ok(()));
+        assert!(matches!(migrate(&[FIRST, BAD]), Err(Fault::Foreign(_))));
+        assert_eq!(migrate(&[FIRST, SECOND]), Ok(()));
+        assert_eq!(migrate(&[FIRST, SECOND]), Ok(()));
+        let rows = server.open().expect("connects").query("SELECT key, colour FROM thing", &[]).expect("has both columns");
+        assert_eq!(rows.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>(), [7]);
+        assert!(matches!(migrate(&[FIRST]), Err(Fault::Foreign(_))));
+    }
+
+    #[test]
+    fn a_message_never_repeats_the_password() {
+        for url in
+            ["postgresql://jeton:hunter2@db.example/x?sslmode=require", "postgresql://jeton:hunter2@db.example/x?nonsense=1"]
+        {
+            let refused = Server::parse(url).err().expect("is refused").to_string();
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
+    }
 }

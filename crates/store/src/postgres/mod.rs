@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// Most connections of one node, without the one that listens.
 const CONNECTIONS: usize = 8;
 
-/// The store of many machines.
+/// The store of many machines. Its calls block, so they are made from threads that may, never from an asynchronous task.
 pub struct PostgresStore {
     database: Arc<Database>,
     bell: Bell,

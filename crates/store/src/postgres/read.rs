@@ -48,7 +48,6 @@ impl<'a> PostgresView<'a> {
 
     /// Begins, and asks the first question in the same round trip. An idle connection may have been lost: it is replaced once.
     fn begin(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<tokio_postgres::Row>, Fault> {
-        let mut lost = None;
         for _ in 0..2 {
             let mut connection = self.database.take()?;
             match begin(&mut connection, sql, parameters) {
@@ -57,13 +56,14 @@ impl<'a> PostgresView<'a> {
                     return Ok(rows);
                 }
                 Err(failure) => {
+                    // It may have begun, so it is not given back.
                     connection.discard();
+                    let Failure::Lost(_) = failure else { return Err(failure.into_fault()) };
                     self.database.pool.clear();
-                    lost = Some(failure);
                 }
             }
         }
-        Err(lost.map_or(Fault::Broken("a view was not tried"), Failure::into_fault))
+        Err(Fault::Unavailable("PostgreSQL closes its connections".to_owned()))
     }
 }
 

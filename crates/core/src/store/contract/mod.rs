@@ -38,7 +38,7 @@ macro_rules! store_contract {
             scans_start_behind_a_place, nulls_come_first, a_wrong_scan_is_a_fault, a_view_does_not_move, big_batches_are_whole,
             a_decision_reads_what_it_wrote, an_older_record_is_upgraded, a_newer_record_is_refused, a_phantom_conflicts,
             skewed_decisions_conflict, insert_has_one_winner, a_record_is_spent_once, write_skew_never_happens,
-            the_change_log_never_skips,
+            the_change_log_never_skips, a_waiting_reader_is_woken,
         }
     };
     ($fresh:expr, $is_there:expr, $($case:ident),+ $(,)?) => {

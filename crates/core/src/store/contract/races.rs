@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 use std::thread;
+use std::time::Duration;
 
 /// How often the spending of a record is tried.
 const ROUNDS: u64 = 1000;
@@ -137,4 +138,26 @@ pub fn the_change_log_never_skips(fresh: Fresh<'_>) {
     assert!(seen.iter().all(|change| change.kind == LastUse::KIND.name));
     assert_eq!(store.position(), Ok(seen.last().expect("there were changes").position));
     assert_eq!(store.changes(seen[0].position, 3), Ok(seen[1..4].to_vec()));
+}
+
+/// Who waits for changes is woken by one, long before the wait is over.
+pub fn a_waiting_reader_is_woken(fresh: Fresh<'_>) {
+    let store = fresh();
+    // A store that must connect before it can hear may return from the first wait at once.
+    store.wait(0);
+    let is_woken = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            store.wait(60_000);
+            is_woken.store(1, Ordering::Release);
+        });
+        for number in 0..100 {
+            write(&*store, vec![Write::Insert(LastUse::KIND, note(number, "1"))]).expect("commits");
+            thread::sleep(Duration::from_millis(60));
+            if is_woken.load(Ordering::Acquire) == 1 {
+                return;
+            }
+        }
+        panic!("nobody was woken");
+    });
 }
