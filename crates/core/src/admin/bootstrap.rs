@@ -4,8 +4,8 @@ use super::act::{ADMIN_REALM, ADMIN_RESOURCE, Act};
 use super::{AREAS, AdminStop, show};
 use crate::name::{Issuer, Label, Mount, RealmName, ResourceIdentifier, ScopeToken, Title};
 use crate::record::{
-    AccessTokenFormat, AccessTokenSettings, BasicEncoding, Placement, Profile, Realm, RealmSettings, ResourceServer, ScopeEntry,
-    ScopeSettings, Status,
+    AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, Placement, Profile, Realm, RealmSettings,
+    ResourceServer, ScopeEntry, ScopeSettings, Status,
 };
 use crate::snapshot::RealmState;
 use serde_json::json;
@@ -78,7 +78,11 @@ fn realm(act: &mut Act<'_, '_>, issuer: &Issuer) -> Result<Realm, AdminStop> {
         status: Status::Active,
         permissions: BTreeSet::new(),
         settings: RealmSettings {
-            access_token: AccessTokenSettings { lifetime: LIFETIME, format: AccessTokenFormat::Opaque, audience: None },
+            access_token: AccessTokenSettings {
+                lifetime: LIFETIME,
+                format: AccessTokenFormat::Opaque,
+                audience: AudienceRule::Resources,
+            },
             refresh_token_lifetime: LIFETIME,
             scope: ScopeSettings::default(),
             basic: BasicEncoding::Form,
