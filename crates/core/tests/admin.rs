@@ -3,8 +3,8 @@
 use jeton_core::admin::{AREAS, AdminStop, Args, DialectOffer, ParamNeed, command, commands};
 use jeton_core::name::{Issuer, Key, Label, RequestId, Time};
 use jeton_core::record::{
-    AccessTokenFormat, AccessTokenSettings, Actor, BasicEncoding, Client, JournalEntry, Permission, RealmSettings, ScopeSettings,
-    client_by_id, realm_by_name,
+    AccessTokenFormat, AccessTokenSettings, Actor, AudienceRule, BasicEncoding, Client, JournalEntry, Permission, RealmSettings,
+    ScopeSettings, client_by_id, realm_by_name,
 };
 use jeton_core::run::{Caller, Engine};
 use jeton_core::store::MemoryStore;
@@ -24,7 +24,7 @@ struct Desk {
 
 fn settings(format: AccessTokenFormat) -> RealmSettings {
     RealmSettings {
-        access_token: AccessTokenSettings { lifetime: 3600, format, audience: None },
+        access_token: AccessTokenSettings { lifetime: 3600, format, audience: AudienceRule::Resources },
         refresh_token_lifetime: 3600,
         scope: ScopeSettings::default(),
         basic: BasicEncoding::Form,
