@@ -102,12 +102,13 @@ pub fn parse_compact(token: &[u8], max_len: usize) -> Result<Unverified<'_>, Jos
     if token.len() > max_len {
         return Err(JoseError::TooLarge);
     }
-    // RFC 7515 §7.1: header, payload and signature with dots between them; RFC 8725 §3.2 leaves no empty signature.
+    // RFC 7515 §7.1: header, payload and signature with dots between them; a third dot is not base64url. None is empty:
+    // an empty signature is what an unsecured token has (RFC 7515 Appendix A.5).
     let dot = |from: usize| token[from..].iter().position(|byte| *byte == b'.').map(|at| from + at);
     let first = dot(0).ok_or(JoseError::Malformed)?;
     let second = dot(first + 1).ok_or(JoseError::Malformed)?;
     let (header, payload, signature) = (&token[..first], &token[first + 1..second], &token[second + 1..]);
-    if header.is_empty() || payload.is_empty() || signature.is_empty() || signature.contains(&b'.') {
+    if header.is_empty() || payload.is_empty() || signature.is_empty() {
         return Err(JoseError::Malformed);
     }
     if header.len() > b64::encoded_len(MAX_HEADER) {

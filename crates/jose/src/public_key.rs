@@ -43,7 +43,7 @@ impl PublicKey {
     /// with a bad exponent, for a point off its curve, and for Ed25519 points of low order or with a second spelling;
     /// `BadKeyId` and `Malformed` for members of the wrong form.
     pub fn from_jwk(jwk: &Map<String, Value>, expected: Option<Algorithm>) -> Result<Self, JoseError> {
-        // RFC 7517 §9.3: a public key shows none of the members that would give the private one away.
+        // RFC 7517 §9.2: a public key shows none of the members that would give the private one away.
         if SECRET_MEMBERS.iter().any(|name| jwk.contains_key(*name)) {
             return Err(JoseError::SecretKey);
         }
@@ -147,7 +147,7 @@ fn named_algorithm(jwk: &Map<String, Value>) -> Result<Option<Algorithm>, JoseEr
     }
 }
 
-/// Fixes the one algorithm of a key. RFC 8725 §3.1: "each key MUST be used with exactly one algorithm".
+/// Fixes the one algorithm of a key. RFC 8725 §3.1: "Each key MUST be used with exactly one algorithm".
 fn choose_algorithm(numbers: &Numbers, named: Option<Algorithm>, expected: Option<Algorithm>) -> Result<Algorithm, JoseError> {
     if let (Some(named), Some(expected)) = (named, expected)
         && named != expected

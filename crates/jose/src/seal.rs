@@ -1,7 +1,7 @@
 //! A seal hides a value and makes every change to it visible.
 //!
 //! It is AES-256-GCM-SIV: a repeated nonce reveals only that two sealed values are equal, so random nonces are safe
-//! for as many values as we will ever seal (RFC 8452 §1, §6). Keys for different purposes are derived from one key
+//! for as many values as we will ever seal (RFC 8452 §1, §9). Keys for different purposes are derived from one key
 //! (RFC 5869). This file draws no nonce and knows no meaning of what it seals.
 
 use crate::{JoseError, MacKey, b64, sha256};

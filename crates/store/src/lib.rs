@@ -1,1 +1,11 @@
-//! store
+//! The stores that last: one SQLite file for one machine, PostgreSQL for many. The only SQL of the project stands here.
+//!
+//! Both keep one table per kind of record, with the same columns and indexes, derived from [`jeton_core::record::KINDS`].
+
+mod pool;
+mod schema;
+mod sqlite;
+mod statement;
+
+pub use schema::{Dialect, golden_schema};
+pub use sqlite::SqliteStore;

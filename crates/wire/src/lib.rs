@@ -2,44 +2,216 @@
 //!
 //! Every request makes three hops: decode by the realm's dialect, decide in the core, encode by the same dialect.
 
+use crate::dialect::{Dialect, DialectError, Dialects, Filling};
+use crate::encode::UsedBasic;
+use crate::route::{Endpoint, Place, Routes, Serves};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use jeton_core::event::Event;
+use http::{Method, Request, Response, header};
+use jeton_core::endpoint::{Stopped, token};
+use jeton_core::event::{Event, Outcome};
+use jeton_core::guard::{self, Policy};
+use jeton_core::name::{ClientId, Key};
+use jeton_core::refusal::Why;
 use jeton_core::run::Engine;
-use jeton_core::world::{Need, World};
+use jeton_core::snapshot::RealmState;
+use jeton_core::world::{Need, Stop, World};
 use std::sync::Arc;
+
+pub mod decode;
+pub mod dialect;
+pub mod encode;
+pub mod metadata;
+pub mod route;
+pub mod transcript;
 
 /// What a request led to.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack of one request; nearly all are answers")]
 pub enum Served {
     /// An answer, and what log, counters and journal are told.
-    Answer(http::Response<Bytes>, Option<Event>),
+    Answer(Response<Bytes>, Option<Event>),
     /// A fact is missing: find it out, add it to the world's facts, and serve the same request again.
     Need(Need),
 }
 
-/// What the public listener serves.
-#[derive(Clone, Copy, Debug, Default)]
+/// What a listener serves.
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Whether the built-in sample API answers at the resource servers' operations.
     pub sample_api: bool,
+    /// Which realms answer here.
+    pub serves: Serves,
 }
 
-/// The public face of an engine.
+/// The protocol's face of an engine.
 pub struct Wire {
     engine: Arc<Engine>,
+    dialects: Arc<Dialects>,
+    fallback: Dialect,
+    routes: ArcSwap<Routes>,
     options: Options,
+}
+
+/// Everything that the answer to one request at one realm depends on.
+struct Asked<'a> {
+    state: &'a RealmState,
+    dialect: &'a Dialect,
+    world: &'a World<'a>,
+    request: &'a Request<Bytes>,
 }
 
 impl Wire {
     /// Serves an engine's realms.
-    #[must_use]
-    pub fn new(engine: Arc<Engine>, options: Options) -> Self {
-        Self { engine, options }
+    pub fn new(engine: Arc<Engine>, options: Options) -> Result<Self, DialectError> {
+        let dialects = Arc::new(Dialects::built_in()?);
+        let fallback = Dialect::parse(include_str!("../../../dialects/rfc.toml"))?;
+        let routes = ArcSwap::from_pointee(Routes::new(&engine.memory.snapshot.load(), &dialects, options.serves));
+        Ok(Self { engine, dialects, fallback, routes, options })
     }
 
-    /// Serves one request of the public listener. The whole body is there; limits are the listener's.
-    pub fn serve(&self, world: &World<'_>, request: &http::Request<Bytes>) -> Served {
-        let _ = (&self.engine, self.options, world, request);
-        Served::Answer(http::Response::new(Bytes::new()), None)
+    /// The dialects of this version.
+    #[must_use]
+    pub fn dialects(&self) -> &Arc<Dialects> {
+        &self.dialects
+    }
+
+    /// Serves one request. The whole body is there; limits of framing and size are the listener's.
+    pub fn serve(&self, world: &World<'_>, request: &Request<Bytes>) -> Served {
+        let snapshot = self.engine.memory.snapshot.load();
+        let mut routes = self.routes.load();
+        if routes.revision != snapshot.revision {
+            self.routes.store(Arc::new(Routes::new(&snapshot, &self.dialects, self.options.serves)));
+            routes = self.routes.load();
+        }
+        let place = routes.find(request);
+        let realm = place.map(|place| match place {
+            Place::Endpoint(realm, _) | Place::Operation(realm, ..) | Place::Nothing(realm) => realm,
+        });
+        let state = realm.and_then(|realm| snapshot.realm(realm));
+        let dialect = state.and_then(|state| self.dialects.by_name(&state.realm.dialect));
+        let (Some(place), Some(state), Some(dialect)) = (place, state, dialect) else {
+            let filling = Filling { request_id: world.request_id, now: world.now };
+            return Served::Answer(encode::refusal(&self.fallback, Why::PlaceUnknown, UsedBasic::No, filling), None);
+        };
+        let asked = Asked { state, dialect, world, request };
+        match place {
+            Place::Endpoint(_, Endpoint::Token) => self.token(&asked),
+            Place::Endpoint(_, endpoint) => asked.document(endpoint),
+            Place::Operation(_, resource, operation) if self.options.sample_api => self.operation(&asked, resource, operation),
+            Place::Operation(..) | Place::Nothing(_) => asked.refuse("none", Why::PlaceUnknown, None),
+        }
+    }
+
+    fn token(&self, asked: &Asked<'_>) -> Served {
+        // RFC 6749 §3.2: the client MUST use POST.
+        if asked.request.method() != Method::POST {
+            return asked.wrong_method("token", "POST");
+        }
+        let request = match decode::token_request(asked.dialect, asked.state, asked.request) {
+            Ok(request) => request,
+            Err(why) => return asked.refuse("token", why, None),
+        };
+        match token(self.engine.known(asked.state), asked.world, &request) {
+            Ok((issued, client)) => {
+                // A failure here costs only that the slow hash is computed once more next time.
+                let adopted = self.engine.adopt_secret(asked.world, &client);
+                debug_assert!(!matches!(adopted, Err(Stop::Refuse(_))), "adopting a secret refuses nothing");
+                let of = Some((client.client().key, Some(client.client().client_id.clone())));
+                let event = asked.event("token", of, Outcome::Issued, Some(client.secret()));
+                Served::Answer(encode::token(asked.dialect, &issued), Some(event))
+            }
+            Err(Stopped { stop, client }) => asked.stop("token", stop, client.map(|key| (key, None))),
+        }
+    }
+
+    fn operation(&self, asked: &Asked<'_>, resource: usize, operation: usize) -> Served {
+        let resource = &asked.state.resources[resource];
+        let operation = &resource.operations[operation];
+        if asked.request.method().as_str() != operation.method {
+            return asked.refuse("api", Why::MethodNotAllowed, None);
+        }
+        let carried = match decode::carried(asked.dialect, asked.request.headers()) {
+            Ok(carried) => carried,
+            Err(why) => return asked.refuse("api", why, None),
+        };
+        let policy = Policy { resource, scope: &operation.scope };
+        match guard::decide(self.engine.known(asked.state), policy, &carried, asked.world) {
+            Ok(permit) => {
+                let of = Some((permit.client(), Some(permit.token().client_id.clone())));
+                let event = asked.event("api", of, Outcome::Permitted, permit.api_key());
+                let body = operation.answer.to_string().into_bytes();
+                let json = header::HeaderValue::from_static("application/json");
+                Served::Answer(encode::private(http::StatusCode::OK, json, body), Some(event))
+            }
+            Err(denial) => asked.stop("api", denial.stop, denial.client.map(|key| (key, None))),
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// Answers a document that anybody may read.
+    fn document(&self, endpoint: Endpoint) -> Served {
+        if !matches!(*self.request.method(), Method::GET | Method::HEAD) {
+            return self.wrong_method(endpoint.name(), "GET, HEAD");
+        }
+        let metadata = &self.dialect.file.metadata;
+        let response = match endpoint {
+            Endpoint::Keys => metadata::public(
+                self.request,
+                "application/jwk-set+json",
+                metadata::KEYS_MAX_AGE,
+                &self.state.published.to_json(),
+            ),
+            Endpoint::AuthorizationServerMetadata => {
+                let document = metadata::document(self.state, self.dialect, &metadata.authorization_server);
+                metadata::public(self.request, "application/json", metadata::KEYS_MAX_AGE, &document)
+            }
+            Endpoint::OpenidConfiguration | Endpoint::Token => {
+                let document = metadata::document(self.state, self.dialect, &metadata.openid);
+                metadata::public(self.request, "application/json", metadata::KEYS_MAX_AGE, &document)
+            }
+        };
+        Served::Answer(response, Some(self.event(endpoint.name(), None, Outcome::Permitted, None)))
+    }
+
+    fn stop(&self, endpoint: &'static str, stop: Stop, client: Option<(Key, Option<ClientId>)>) -> Served {
+        match stop {
+            Stop::Refuse(why) => self.refuse(endpoint, why, client),
+            Stop::Need(need) => Served::Need(need),
+            Stop::Fault(fault) => {
+                let response = encode::fault(self.dialect, &fault, self.filling());
+                Served::Answer(response, Some(self.event(endpoint, client, Outcome::Faulted(fault), None)))
+            }
+        }
+    }
+
+    fn refuse(&self, endpoint: &'static str, why: Why, client: Option<(Key, Option<ClientId>)>) -> Served {
+        let basic =
+            |value: &header::HeaderValue| value.as_bytes().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"));
+        let used =
+            if self.request.headers().get(header::AUTHORIZATION).is_some_and(basic) { UsedBasic::Yes } else { UsedBasic::No };
+        let response = encode::refusal(self.dialect, why, used, self.filling());
+        Served::Answer(response, Some(self.event(endpoint, client, Outcome::Refused(why), None)))
+    }
+
+    fn wrong_method(&self, endpoint: &'static str, allow: &'static str) -> Served {
+        let response = encode::method_not_allowed(self.dialect, allow, self.filling());
+        Served::Answer(response, Some(self.event(endpoint, None, Outcome::Refused(Why::MethodNotAllowed), None)))
+    }
+
+    fn filling(&self) -> Filling<'_> {
+        Filling { request_id: self.world.request_id, now: self.world.now }
+    }
+
+    fn event(
+        &self,
+        endpoint: &'static str,
+        client: Option<(Key, Option<ClientId>)>,
+        outcome: Outcome,
+        used: Option<Key>,
+    ) -> Event {
+        let realm = Some((self.state.realm.key, self.state.realm.name.clone()));
+        Event { realm, client, endpoint, outcome, used }
     }
 }

@@ -33,9 +33,16 @@ pub struct Carried {
 pub struct Permit {
     token: AccessToken,
     client: Key,
+    api_key: Option<Key>,
 }
 
 impl Permit {
+    /// The API key that was used.
+    #[must_use]
+    pub fn api_key(&self) -> Option<Key> {
+        self.api_key
+    }
+
     /// What the token says.
     #[must_use]
     pub fn token(&self) -> &AccessToken {
@@ -84,7 +91,7 @@ pub fn decide(known: Known<'_>, policy: Policy<'_>, carried: &Carried, world: &W
     if policy.scope.is_empty() || !policy.scope.iter().all(|scope| token.scope.contains(scope)) {
         return Err(deny(Why::ScopeInsufficient));
     }
-    Ok(Permit { token, client })
+    Ok(Permit { token, client, api_key: key.map(|(key, _)| key.key) })
 }
 
 fn check_key(known: Known<'_>, carried: &Carried, world: &World<'_>) -> Result<(Arc<ApiKey>, Arc<Client>), Denial> {

@@ -5,13 +5,20 @@
 
 use crate::name::{Key, Time};
 use crate::record::{Kind, Value};
+
+#[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod memory;
 mod records;
 
 pub use crate::refusal::Fault;
-pub use memory::MemoryStore;
+pub use memory::{MemoryStore, Planned};
 pub use records::{Reader, Records};
+
+/// How long a change is kept in the log: twice as long as a node may be cut off and go on.
+pub const CHANGES_KEPT_SECONDS: i64 = 48 * 3600;
+/// How long the id of a committed batch is kept, so that a commit of unknown outcome can be looked up.
+pub const BATCHES_KEPT_SECONDS: i64 = 3600;
 
 /// A row as a store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +37,21 @@ pub struct Row {
     pub body: Vec<u8>,
 }
 
+impl Row {
+    /// Whether the row has not ended.
+    #[must_use]
+    pub fn is_live(&self, now: Time) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// The values of these columns of the kind, in that order.
+    #[must_use]
+    pub fn values(&self, kind: &Kind, columns: &[&str]) -> Vec<Value> {
+        let value = |name: &&str| kind.columns.iter().zip(&self.columns).find(|(column, _)| column.name == *name);
+        columns.iter().map(|name| value(name).map_or(Value::Null, |(_, value)| value.clone())).collect()
+    }
+}
+
 /// An ordered, bounded reading of one kind.
 #[derive(Clone, Debug)]
 pub struct Scan {
@@ -45,6 +67,25 @@ pub struct Scan {
     pub order: Order,
     /// Most rows to return.
     pub limit: usize,
+}
+
+impl Scan {
+    /// The columns of the index that the scan follows; none in the order of keys. A scan that does not fit its kind is a fault.
+    pub fn columns(&self) -> Result<&'static [&'static str], Fault> {
+        let columns = match self.index {
+            None => &[],
+            Some(name) => {
+                let index = self.kind.indexes.iter().find(|index| index.name == name);
+                index.ok_or(Fault::Broken("a scan follows an index that its kind does not have"))?.columns
+            }
+        };
+        let free = columns.len().checked_sub(self.prefix.len());
+        let free = free.ok_or(Fault::Broken("a scan fixes more columns than its index has"))?;
+        if self.after.as_ref().is_some_and(|place| place.values.len() != free) {
+            return Err(Fault::Broken("a scan starts behind a place of another index"));
+        }
+        Ok(columns)
+    }
 }
 
 /// A place in an index: the values of the columns behind the prefix, then the key. In the order of keys only the key counts.
@@ -76,7 +117,8 @@ pub struct Guard {
     pub version: Option<u64>,
 }
 
-/// One write.
+/// One write. Replace, touch and delete of a row that is not there conflict. A row that has ended is not there, neither for a
+/// guard nor for a unique index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
     /// A new row. If its key or a unique index is taken, the batch conflicts. `version` of the row is ignored and becomes 1.
@@ -89,10 +131,21 @@ pub enum Write {
     Delete(&'static Kind, Key),
 }
 
+impl Write {
+    /// Kind and key of the row.
+    #[must_use]
+    pub fn target(&self) -> (&'static Kind, Key) {
+        match self {
+            Self::Insert(kind, row) | Self::Replace(kind, row) => (kind, row.key),
+            Self::Touch(kind, key) | Self::Delete(kind, key) => (kind, *key),
+        }
+    }
+}
+
 /// All or nothing: writes that hold only if every guard still holds.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Identity, by which a commit of unknown outcome is looked up.
+    /// Identity, by which a commit of unknown outcome is looked up. A batch whose id was committed before conflicts.
     pub id: Key,
     /// When it was decided; expiry is judged by it.
     pub now: Time,

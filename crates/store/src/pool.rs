@@ -1,0 +1,98 @@
+//! A pool holds a bounded number of connections, opened when they are first needed.
+
+use jeton_core::store::Fault;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a reader waits for a connection while all are busy.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Connections that are free, and how many there are at all.
+pub(crate) struct Pool<C> {
+    slots: Mutex<Slots<C>>,
+    freed: Condvar,
+    most: usize,
+}
+
+struct Slots<C> {
+    idle: Vec<C>,
+    open: usize,
+}
+
+/// A connection on loan; it goes back by itself unless it is [discarded](Lease::discard).
+pub(crate) struct Lease<'a, C> {
+    pool: &'a Pool<C>,
+    connection: Option<C>,
+}
+
+impl<C> Pool<C> {
+    /// A pool of at most so many connections.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { slots: Mutex::new(Slots { idle: Vec::new(), open: 0 }), freed: Condvar::new(), most }
+    }
+
+    /// A free connection, or a new one while there may be more.
+    pub(crate) fn take(&self, open: impl FnOnce() -> Result<C, Fault>) -> Result<Lease<'_, C>, Fault> {
+        let is_full = |slots: &mut Slots<C>| slots.idle.is_empty() && slots.open >= self.most;
+        let waited = self.freed.wait_timeout_while(self.lock(), PATIENCE, is_full);
+        let mut slots = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if let Some(connection) = slots.idle.pop() {
+            return Ok(Lease { pool: self, connection: Some(connection) });
+        }
+        if slots.open >= self.most {
+            return Err(Fault::Unavailable("every connection to the store has been busy for five seconds".to_owned()));
+        }
+        slots.open += 1;
+        drop(slots);
+        // From here on the slot is given back by the lease, also when opening fails.
+        let mut lease = Lease { pool: self, connection: None };
+        lease.connection = Some(open()?);
+        Ok(lease)
+    }
+
+    /// Closes the connections that are free.
+    pub(crate) fn clear(&self) {
+        let mut slots = self.lock();
+        let idle = std::mem::take(&mut slots.idle);
+        slots.open -= idle.len();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slots<C>> {
+        // A list and a count are whole between any two statements.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C> Lease<'_, C> {
+    /// Closes the connection instead of giving it back.
+    pub(crate) fn discard(mut self) {
+        self.connection = None;
+    }
+}
+
+impl<C> Drop for Lease<'_, C> {
+    fn drop(&mut self) {
+        let mut slots = self.pool.lock();
+        match self.connection.take() {
+            Some(connection) => slots.idle.push(connection),
+            None => slots.open -= 1,
+        }
+        drop(slots);
+        self.pool.freed.notify_one();
+    }
+}
+
+impl<C> Deref for Lease<'_, C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        self.connection.as_ref().expect("a lease holds its connection until it is dropped")
+    }
+}
+
+impl<C> DerefMut for Lease<'_, C> {
+    fn deref_mut(&mut self) -> &mut C {
+        self.connection.as_mut().expect("a lease holds its connection until it is dropped")
+    }
+}

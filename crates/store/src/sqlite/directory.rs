@@ -1,0 +1,165 @@
+//! The data directory belongs to one process at a time; it holds the lock and the database.
+
+use super::fault;
+use crate::schema::{Dialect, Migration, missing};
+use jeton_core::store::Fault;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Older ones may corrupt a database whose write-ahead log is reset (fixed in 3.51.3).
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// Statements kept ready per connection: six for each kind, with room.
+const STATEMENTS: usize = 256;
+/// Marks the file as ours: "jetn".
+const APPLICATION_ID: i32 = 0x6a65_746e;
+
+/// A locked directory. The lock ends with the value, or with the process.
+pub(super) struct DataDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Makes the directory if need be, for its owner only, and locks it.
+    pub(super) fn lock(path: &Path) -> Result<Self, Fault> {
+        if rusqlite::version_number() < OLDEST_SQLITE {
+            return Err(Fault::Foreign(format!("SQLite {} is older than 3.51.3 and may lose data", rusqlite::version())));
+        }
+        let unusable = |error: std::io::Error| Fault::Unavailable(format!("the data directory {}: {error}", path.display()));
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.recursive(true).create(path).map_err(unusable)?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("lock")).map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid).map_err(unusable)?;
+                let (pid, path) = (pid.trim(), path.display());
+                return Err(Fault::Foreign(format!(
+                    "another jeton process (pid {pid}) uses this data directory {path}; stop it, or give this one a directory of its own"
+                )));
+            }
+        }
+        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(unusable)?;
+        Ok(Self { path: path.to_owned(), _lock: file })
+    }
+
+    /// The first connection: makes the file, sets what is kept in it, and brings its schema up to date.
+    pub(super) fn open_first(&self, migrations: &[Migration]) -> Result<Connection, Fault> {
+        let mut connection = self.open()?;
+        let journal: String =
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(|error| fault(&error))?;
+        if journal != "wal" {
+            return Err(Fault::Unavailable(format!("{} cannot have a write-ahead log", self.path.display())));
+        }
+        migrate(&mut connection, migrations)?;
+        Ok(connection)
+    }
+
+    /// A connection that only reads.
+    pub(super) fn open_reader(&self) -> Result<Connection, Fault> {
+        let connection = self.open()?;
+        let set = || {
+            connection.pragma_update(None, "query_only", true)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        };
+        set().map_err(|error| fault(&error))?;
+        Ok(connection)
+    }
+
+    fn open(&self) -> Result<Connection, Fault> {
+        let set = || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(self.path.join("jeton.db"), flags)?;
+            connection.busy_timeout(Duration::from_secs(5))?;
+            connection.pragma_update(None, "synchronous", "full")?;
+            connection.pragma_update(None, "trusted_schema", false)?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS);
+            Ok(connection)
+        };
+        set().map_err(|error: rusqlite::Error| fault(&error))
+    }
+}
+
+/// Brings the schema up to date in one transaction.
+fn migrate(connection: &mut Connection, migrations: &[Migration]) -> Result<(), Fault> {
+    let broken = |error: rusqlite::Error| fault(&error);
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(broken)?;
+    let tables: i64 = change.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(broken)?;
+    let owner: i32 = change.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(broken)?;
+    if tables > 0 && owner != APPLICATION_ID {
+        return Err(Fault::Foreign("jeton.db was not made by jeton".to_owned()));
+    }
+    if tables == 0 {
+        change.pragma_update(None, "application_id", APPLICATION_ID).map_err(broken)?;
+        change.execute_batch("CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY) STRICT").map_err(broken)?;
+    }
+    let found = change.query_row("SELECT coalesce(max(version), 0) FROM schema_version", [], |row| row.get(0)).map_err(broken)?;
+    for step in missing(migrations, found)? {
+        change.execute_batch(&(step.statements)(Dialect::Sqlite)).map_err(broken)?;
+        change.execute("INSERT INTO schema_version VALUES (?1)", [step.version]).map_err(broken)?;
+    }
+    change.commit().map_err(broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: Migration =
+        Migration { version: 1, statements: |_| "CREATE TABLE thing (key BLOB); INSERT INTO thing VALUES (x'07')".into() };
+    const SECOND: Migration = Migration { version: 2, statements: |_| "ALTER TABLE thing ADD COLUMN colour TEXT".into() };
+
+    fn open(path: &Path, migrations: &[Migration]) -> Result<Connection, Fault> {
+        DataDirectory::lock(path)?.open_first(migrations)
+    }
+
+    #[test]
+    fn an_older_schema_is_migrated_and_a_newer_one_refused() {
+        let directory = tempfile::tempdir().expect("works");
+        drop(open(directory.path(), &[FIRST]).expect("works"));
+        let connection = open(directory.path(), &[FIRST, SECOND]).expect("works");
+        let row = connection.query_row("SELECT key, colour FROM thing", [], |row| Ok((row.get(0)?, row.get(1)?))).expect("works");
+        assert_eq!(row, (vec![7_u8], None::<String>));
+        drop(connection);
+        let refused = open(directory.path(), &[FIRST]).expect_err("is refused").to_string();
+        assert!(refused.contains("version 2") && refused.contains("newer jeton"), "{refused}");
+    }
+
+    #[test]
+    fn a_failed_step_leaves_the_older_schema_whole() {
+        const BAD: Migration = Migration { version: 2, statements: |_| "DROP TABLE thing; CREATE TABLE nonsense".into() };
+        let directory = tempfile::tempdir().expect("works");
+        drop(open(directory.path(), &[FIRST]).expect("works"));
+        assert!(open(directory.path(), &[FIRST, BAD]).is_err());
+        assert!(open(directory.path(), &[FIRST, SECOND]).is_ok());
+    }
+
+    #[test]
+    fn a_second_process_is_told_who_holds_the_directory() {
+        let directory = tempfile::tempdir().expect("works");
+        let _held = DataDirectory::lock(directory.path()).expect("works");
+        let refused = DataDirectory::lock(directory.path()).err().expect("is refused").to_string();
+        assert!(refused.contains(&format!("(pid {})", std::process::id())), "{refused}");
+    }
+
+    #[test]
+    fn a_foreign_file_is_left_alone() {
+        let directory = tempfile::tempdir().expect("works");
+        Connection::open(directory.path().join("jeton.db"))
+            .expect("works")
+            .execute_batch("CREATE TABLE theirs (x)")
+            .expect("works");
+        assert!(matches!(open(directory.path(), &[FIRST]), Err(Fault::Foreign(_))));
+        std::fs::write(directory.path().join("jeton.db"), "not a database at all, only some text").expect("works");
+        assert!(matches!(open(directory.path(), &[FIRST]), Err(Fault::Corrupt(_))));
+    }
+}

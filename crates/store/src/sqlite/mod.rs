@@ -1,0 +1,82 @@
+//! The embedded store is one SQLite file: one thread writes, a few connections read, and nobody else may open it.
+//!
+//! `Ok` from a commit means that the write-ahead log was synced. Many commits share one sync.
+
+mod directory;
+mod read;
+mod write;
+mod writer;
+
+use crate::pool::Pool;
+use crate::schema::MIGRATIONS;
+use directory::DataDirectory;
+use jeton_core::name::Time;
+use jeton_core::store::{Batch, Change, CommitError, Fault, Position, Reading, Store};
+use read::SqliteView;
+use rusqlite::Connection;
+use std::path::Path;
+use writer::Writer;
+
+/// Most connections that read at the same time.
+const READERS: usize = 8;
+
+/// The store of one machine.
+pub struct SqliteStore {
+    // Dropped in this order: readers, writer, and last the lock of the directory.
+    readers: Pool<Connection>,
+    writer: Writer,
+    directory: DataDirectory,
+}
+
+impl SqliteStore {
+    /// Opens the store in this directory, or makes one. Only one process may hold it.
+    pub fn open(directory: &Path) -> Result<Self, Fault> {
+        let directory = DataDirectory::lock(directory)?;
+        let connection = directory.open_first(MIGRATIONS)?;
+        let writer = Writer::start(connection)?;
+        Ok(Self { readers: Pool::new(READERS), writer, directory })
+    }
+
+    fn read<T>(&self, question: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+        let connection = self.readers.take(|| self.directory.open_reader())?;
+        let view = connection.unchecked_transaction().map_err(|error| fault(&error))?;
+        // The view only reads, so it is rolled back when it is dropped.
+        question(&view)
+    }
+}
+
+impl Store for SqliteStore {
+    fn view(&self, now: Time, read: Reading<'_>) -> Result<(), Fault> {
+        self.read(|connection| read(&mut SqliteView { connection, now }))
+    }
+
+    fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        self.writer.commit(batch)
+    }
+
+    fn changes(&self, after: Position, limit: usize) -> Result<Vec<Change>, Fault> {
+        self.read(|connection| read::changes(connection, after, limit))
+    }
+
+    fn position(&self) -> Result<Position, Fault> {
+        Ok(self.writer.position())
+    }
+
+    fn wait(&self, millis: u64) {
+        self.writer.wait(millis);
+    }
+
+    fn sweep(&self, now: Time, limit: usize) -> Result<usize, Fault> {
+        self.writer.sweep(now, limit)
+    }
+}
+
+/// What an error of SQLite means to the caller.
+fn fault(error: &rusqlite::Error) -> Fault {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            Fault::Corrupt(format!("jeton.db: {error}"))
+        }
+        _ => Fault::Unavailable(format!("jeton.db: {error}")),
+    }
+}

@@ -1,0 +1,107 @@
+//! A view of the embedded store is one read transaction.
+
+use super::fault;
+use crate::schema::Dialect;
+use crate::statement;
+use jeton_core::name::{Key, Time};
+use jeton_core::record::{Kind, Value};
+use jeton_core::store::{Change, Fault, Position, Row, Scan, View};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql, params_from_iter};
+
+/// One snapshot.
+pub(super) struct SqliteView<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) now: Time,
+}
+
+/// A value on its way into a statement.
+pub(super) struct Parameter<'a>(pub(super) &'a Value);
+
+impl ToSql for Parameter<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Value::Null => ValueRef::Null,
+            Value::Integer(number) => ValueRef::Integer(*number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl View for SqliteView<'_> {
+    fn get(&mut self, kind: &'static Kind, key: Key) -> Result<Option<Row>, Fault> {
+        let parameters = [key.into(), Value::Integer(self.now.millis())];
+        Ok(rows(self.connection, kind, &statement::get(Dialect::Sqlite, kind), &parameters)?.pop())
+    }
+
+    fn scan(&mut self, scan: &Scan) -> Result<Vec<Row>, Fault> {
+        let mut found = Vec::new();
+        for mut query in statement::scan(Dialect::Sqlite, scan, self.now)? {
+            let left = scan.limit - found.len();
+            if left == 0 {
+                break;
+            }
+            query.parameters.push(Value::Integer(i64::try_from(left).unwrap_or(i64::MAX)));
+            found.extend(rows(self.connection, scan.kind, &query.sql, &query.parameters)?);
+        }
+        Ok(found)
+    }
+}
+
+fn rows(connection: &Connection, kind: &'static Kind, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Fault> {
+    let read = || {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params_from_iter(parameters.iter().map(Parameter)))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(decode(kind, row));
+        }
+        Ok(found)
+    };
+    let found = read().map_err(|error: rusqlite::Error| fault(&error))?;
+    found.into_iter().map(|row| row.map_err(|error| Fault::Corrupt(format!("a row of {}: {error}", kind.name)))).collect()
+}
+
+fn decode(kind: &'static Kind, row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let body: String = row.get(4)?;
+    let columns = (5..5 + kind.columns.len()).map(|place| value(row, place)).collect::<rusqlite::Result<_>>()?;
+    Ok(Row {
+        key: Key::from_bytes(row.get(0)?),
+        version: row.get::<_, i64>(1)?.cast_unsigned(),
+        body_version: row.get(2)?,
+        columns,
+        expires_at: row.get::<_, Option<i64>>(3)?.map(Time::from_millis),
+        body: body.into_bytes(),
+    })
+}
+
+fn value(row: &rusqlite::Row<'_>, place: usize) -> rusqlite::Result<Value> {
+    Ok(match row.get_ref(place)? {
+        ValueRef::Null | ValueRef::Real(_) => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Text(_) => Value::Text(row.get(place)?),
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+    })
+}
+
+/// Changes behind a position, oldest first.
+pub(super) fn changes(connection: &Connection, after: Position, limit: usize) -> Result<Vec<Change>, Fault> {
+    let sql = "SELECT seq, kind, key FROM change_log WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    let read = || {
+        let mut statement = connection.prepare_cached(sql)?;
+        let change = |row: &rusqlite::Row<'_>| {
+            let position = Position(row.get::<_, i64>(0)?.cast_unsigned(), 0);
+            Ok(Change { position, kind: row.get(1)?, key: Key::from_bytes(row.get(2)?) })
+        };
+        statement
+            .query_map((signed(after.0), i64::try_from(limit).unwrap_or(i64::MAX)), change)?
+            .collect::<rusqlite::Result<Vec<Change>>>()
+    };
+    read().map_err(|error: rusqlite::Error| fault(&error))
+}
+
+/// SQLite counts in 63 bits.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

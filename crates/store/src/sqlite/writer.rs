@@ -1,0 +1,234 @@
+//! The writer is the one thread that writes: it takes all batches that wait, and gives them one transaction and one sync.
+//!
+//! After a failed sync nobody knows what the disk holds, and a second sync may lie. So the writer stops, reads go on, and the
+//! next start of the process recovers from the write-ahead log.
+
+use super::fault;
+use super::write::{self, Failure};
+use jeton_core::name::Time;
+use jeton_core::store::{Batch, CommitError, Fault, Position};
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Most batches in one transaction.
+const GROUP: usize = 512;
+/// Pages in the write-ahead log from which on they are copied into the database.
+const CHECKPOINT_PAGES: i32 = 1000;
+
+/// Where batches are handed in.
+pub(super) struct Writer {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    progress: Arc<Progress>,
+}
+
+/// How far the log has come.
+#[derive(Default)]
+struct Progress {
+    seq: Mutex<u64>,
+    moved: Condvar,
+}
+
+enum Job {
+    Commit(Batch, SyncSender<Result<(), CommitError>>),
+    Sweep(Time, usize, SyncSender<Result<usize, Fault>>),
+}
+
+impl Writer {
+    /// Starts the thread on this connection.
+    pub(super) fn start(mut connection: Connection) -> Result<Self, Fault> {
+        let last = "SELECT coalesce(max(seq), 0) FROM change_log";
+        let seq = connection.query_row(last, [], |row| row.get::<_, i64>(0)).map_err(|error| fault(&error))?.cast_unsigned();
+        let progress = Arc::new(Progress { seq: Mutex::new(seq), moved: Condvar::new() });
+        let wal_pages = Arc::new(AtomicI32::new(0));
+        let seen = Arc::clone(&wal_pages);
+        // Our own hook takes the place of SQLite's, which ignores a checkpoint that fails.
+        let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
+            seen.store(pages, Ordering::Relaxed);
+            Ok(())
+        };
+        connection.wal_hook(Some(hook)).map_err(|error| fault(&error))?;
+        let (jobs, queue) = channel();
+        let mut desk = Desk { connection, seq, progress: Arc::clone(&progress), wal_pages, stopped: None };
+        let thread = std::thread::Builder::new().name("jeton-store-writer".to_owned()).spawn(move || desk.work(&queue));
+        let thread = thread.map_err(|error| Fault::Unavailable(format!("the writer thread cannot start: {error}")))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), progress })
+    }
+
+    pub(super) fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        self.ask(|answer| Job::Commit(batch, answer))?
+    }
+
+    pub(super) fn sweep(&self, now: Time, limit: usize) -> Result<usize, Fault> {
+        self.ask(|answer| Job::Sweep(now, limit, answer))?
+    }
+
+    pub(super) fn position(&self) -> Position {
+        Position(*self.progress.seq.lock().unwrap_or_else(PoisonError::into_inner), 0)
+    }
+
+    pub(super) fn wait(&self, millis: u64) {
+        let seq = self.progress.seq.lock().unwrap_or_else(PoisonError::into_inner);
+        // Returning early or late is allowed, so neither a spurious wake-up nor a poisoned lock matters.
+        drop(self.progress.moved.wait_timeout(seq, Duration::from_millis(millis)));
+    }
+
+    fn ask<T>(&self, job: impl FnOnce(SyncSender<T>) -> Job) -> Result<T, Fault> {
+        let gone = || Fault::Unavailable("the writer has ended".to_owned());
+        let (answer, wait) = sync_channel(1);
+        self.jobs.as_ref().ok_or_else(gone)?.send(job(answer)).map_err(|_| gone())?;
+        wait.recv().map_err(|_| gone())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Without senders the thread ends; a panic in it has been reported on the way.
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// What the thread works on.
+struct Desk {
+    connection: Connection,
+    seq: u64,
+    progress: Arc<Progress>,
+    wal_pages: Arc<AtomicI32>,
+    stopped: Option<String>,
+}
+
+impl Desk {
+    fn work(&mut self, queue: &Receiver<Job>) {
+        while let Ok(first) = queue.recv() {
+            let mut group = Vec::new();
+            let mut sweeps = Vec::new();
+            for job in std::iter::once(first).chain(std::iter::from_fn(|| queue.try_recv().ok())).take(GROUP) {
+                match job {
+                    Job::Commit(batch, answer) => group.push((batch, answer)),
+                    Job::Sweep(now, limit, answer) => sweeps.push((now, limit, answer)),
+                }
+            }
+            self.commit_group(group);
+            for (now, limit, answer) in sweeps {
+                // A caller that no longer waits needs no answer.
+                drop(answer.send(self.sweep(now, limit)));
+            }
+            self.checkpoint();
+        }
+    }
+
+    /// Every batch of the group gets its own answer, all of them after the sync.
+    fn commit_group(&mut self, group: Vec<(Batch, SyncSender<Result<(), CommitError>>)>) {
+        if group.is_empty() {
+            return;
+        }
+        let mut results = Vec::with_capacity(group.len());
+        let seq = self.seq;
+        let written = self.transact(|connection, seq| {
+            for (batch, _) in &group {
+                results.push(match write::apply(connection, batch, seq) {
+                    Ok(()) => Ok(()),
+                    Err(Failure::Conflict) => Err(CommitError::Conflict),
+                    Err(Failure::Fault(fault)) => Err(CommitError::Fault(fault)),
+                    Err(Failure::Sqlite(error)) => return Err(error),
+                });
+            }
+            Ok(())
+        });
+        if self.seq != seq {
+            *self.progress.seq.lock().unwrap_or_else(PoisonError::into_inner) = self.seq;
+            self.progress.moved.notify_all();
+        }
+        let mut results = results.into_iter();
+        for (_, answer) in group {
+            let result = match &written {
+                Ok(()) => results.next().unwrap_or(Err(CommitError::Fault(Fault::Broken("a batch without a result")))),
+                Err(fault) => match results.next() {
+                    Some(Err(error)) => Err(error),
+                    _ => Err(CommitError::Fault(fault.clone())),
+                },
+            };
+            // A caller that no longer waits needs no answer.
+            drop(answer.send(result));
+        }
+    }
+
+    fn sweep(&mut self, now: Time, limit: usize) -> Result<usize, Fault> {
+        let mut gone = 0;
+        self.transact(|connection, _| {
+            gone = write::sweep(connection, now, limit)?;
+            Ok(())
+        })?;
+        Ok(gone)
+    }
+
+    /// One transaction, synced when this returns. `change` gets the connection and the number of the last change.
+    fn transact(&mut self, change: impl FnOnce(&mut Connection, &mut u64) -> rusqlite::Result<()>) -> Result<(), Fault> {
+        if let Some(cause) = &self.stopped {
+            return Err(Fault::Unavailable(cause.clone()));
+        }
+        let mut seq = self.seq;
+        // A transaction guard would borrow the connection for the whole group, so it is opened by hand.
+        let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
+        let done = begun.and_then(|()| change(&mut self.connection, &mut seq));
+        if let Err(error) = done {
+            self.roll_back();
+            self.judge(&error);
+            return Err(fault(&error));
+        }
+        if let Err(error) = self.connection.execute_batch("COMMIT") {
+            self.roll_back();
+            self.judge(&error);
+            return Err(Fault::Unavailable(format!("the outcome of the commit is unknown: {error}")));
+        }
+        self.seq = seq;
+        Ok(())
+    }
+
+    fn roll_back(&mut self) {
+        // After some failures SQLite has already rolled back, and there is nothing left to do.
+        if !self.connection.is_autocommit() && self.connection.execute_batch("ROLLBACK").is_err() {
+            self.stop("jeton.db cannot be rolled back");
+        }
+    }
+
+    /// Copies pages out of the log from time to time. Its syncs matter like those of a commit.
+    fn checkpoint(&mut self) {
+        if self.stopped.is_some() || self.wal_pages.load(Ordering::Relaxed) < CHECKPOINT_PAGES {
+            return;
+        }
+        self.wal_pages.store(0, Ordering::Relaxed);
+        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            self.judge(&error);
+        }
+    }
+
+    fn judge(&mut self, error: &rusqlite::Error) {
+        if error.sqlite_error().is_some_and(|error| leaves_doubt(error.extended_code)) {
+            self.stop(&format!("the disk failed ({error}), so nothing more is written; check it, then start jeton again"));
+        }
+    }
+
+    fn stop(&mut self, cause: &str) {
+        self.stopped = Some(cause.to_owned());
+        // The log is what a restart recovers from: closing must not copy it and throw it away.
+        if self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).is_err() {
+            self.stopped = Some(format!("{cause} (and the log may be lost)"));
+        }
+    }
+}
+
+/// Whether this error leaves doubt about what the disk holds: a sync that failed, or a database that is damaged.
+fn leaves_doubt(code: i32) -> bool {
+    use rusqlite::ffi;
+    matches!(code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC)
+        || matches!(code & 0xff, ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB)
+}

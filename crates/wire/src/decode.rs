@@ -1,0 +1,142 @@
+//! Decoding reads a request's bytes by the realm's dialect and hands the core a canonical request, or says why it cannot.
+
+use crate::dialect::{Dialect, RequestBody};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderMap, Request, header};
+use jeton_core::client_auth::RawSecret;
+use jeton_core::endpoint::TokenRequest;
+use jeton_core::form::Form;
+use jeton_core::guard::Carried;
+use jeton_core::record::Permission;
+use jeton_core::refusal::Why;
+use jeton_core::snapshot::RealmState;
+use jeton_core::world::Presented;
+
+/// Largest token request, in bytes.
+pub const MAX_BODY: usize = 64 * 1024;
+/// Parameters that may come several times (RFC 8707 §2).
+const REPEATABLE: &[&str] = &["resource", "audience"];
+
+/// Reads a token request.
+pub fn token_request(dialect: &Dialect, realm: &RealmState, request: &Request<Bytes>) -> Result<TokenRequest, Why> {
+    if request.body().len() > MAX_BODY {
+        return Err(Why::RequestTooLarge);
+    }
+    // RFC 6749 §2.3.1: credentials MUST NOT be included in the request URI.
+    if request.uri().query().is_some_and(|query| query.contains("client_secret")) {
+        return Err(Why::ClientQueryCredentials);
+    }
+    let basic = match realm.permits(Permission::IgnoreAuthorization) {
+        true => None,
+        false => basic_credentials(request.headers())?,
+    };
+    let parameters = match dialect.file.token_request.body {
+        RequestBody::Form => form_parameters(dialect, request)?,
+        RequestBody::Json => json_parameters(dialect, request)?,
+    };
+    let mut canonical = TokenRequest::default();
+    canonical.credentials.basic = basic;
+    for (name, value) in parameters {
+        match name.as_str() {
+            "grant_type" => canonical.grant_type = Some(grant_type(dialect, value)),
+            "client_id" => canonical.credentials.body_id = Some(value),
+            "client_secret" => canonical.credentials.body_secret = Some(Presented::new(&value)),
+            "scope" => canonical.scope = Some(value),
+            "resource" => canonical.resources.push(value),
+            "refresh_token" => canonical.refresh_token = Some(Presented::new(&value)),
+            // RFC 6749 §3.2: unrecognised parameters are ignored.
+            _ => {}
+        }
+    }
+    let complete = dialect.file.token_request.required.iter().all(|name| is_there(&canonical, name));
+    if complete { Ok(canonical) } else { Err(Why::RequestParameterMissing) }
+}
+
+fn is_there(request: &TokenRequest, name: &str) -> bool {
+    match name {
+        "grant_type" => request.grant_type.is_some(),
+        "client_id" => request.credentials.body_id.is_some() || request.credentials.basic.is_some(),
+        "client_secret" => request.credentials.body_secret.is_some() || request.credentials.basic.is_some(),
+        "scope" => request.scope.is_some(),
+        _ => true,
+    }
+}
+
+fn grant_type(dialect: &Dialect, wire: String) -> String {
+    dialect.file.token_request.grant_types.get(&wire).cloned().unwrap_or(wire)
+}
+
+fn form_parameters(dialect: &Dialect, request: &Request<Bytes>) -> Result<Vec<(String, String)>, Why> {
+    expect_content_type(request.headers(), "application/x-www-form-urlencoded")?;
+    let form = Form::parse(request.body(), REPEATABLE)?;
+    Ok(form.iter().map(|(name, value)| (canonical_name(dialect, name), value.to_owned())).collect())
+}
+
+fn json_parameters(dialect: &Dialect, request: &Request<Bytes>) -> Result<Vec<(String, String)>, Why> {
+    expect_content_type(request.headers(), "application/json")?;
+    let object = jeton_jose::json::parse_object(request.body(), MAX_BODY).map_err(|_| Why::RequestMalformed)?;
+    let mut parameters = Vec::with_capacity(object.len());
+    for (name, value) in object {
+        let serde_json::Value::String(value) = value else { return Err(Why::RequestMalformed) };
+        if value.contains('\0') {
+            return Err(Why::RequestMalformed);
+        }
+        if !value.is_empty() {
+            parameters.push((canonical_name(dialect, &name), value));
+        }
+    }
+    Ok(parameters)
+}
+
+fn canonical_name(dialect: &Dialect, name: &str) -> String {
+    dialect.file.token_request.parameters.get(name).map_or(name, String::as_str).to_owned()
+}
+
+/// Exactly this media type, with no parameter but `charset=utf-8` (RFC 6749 appendix B).
+fn expect_content_type(headers: &HeaderMap, expected: &str) -> Result<(), Why> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(Why::RequestContentType) };
+    let value = value.to_str().map_err(|_| Why::RequestContentType)?;
+    let (media, parameter) = value.split_once(';').unwrap_or((value, "charset=utf-8"));
+    let parameter = parameter.trim().to_ascii_lowercase();
+    let utf8 = matches!(parameter.as_str(), "charset=utf-8" | "charset=\"utf-8\"" | "");
+    if media.trim_end().eq_ignore_ascii_case(expected) && utf8 { Ok(()) } else { Err(Why::RequestContentType) }
+}
+
+/// The two parts of Basic credentials (RFC 7617 §2), undecoded; `None` without the header.
+fn basic_credentials(headers: &HeaderMap) -> Result<Option<(Vec<u8>, RawSecret)>, Why> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Why::RequestAuthorizationRepeated);
+    }
+    let bytes = value.as_bytes();
+    // RFC 9110 §11.1: the scheme is case-insensitive; exactly one space follows.
+    let (scheme, rest) = bytes.split_at_checked(6).ok_or(Why::ClientBasicMalformed)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return Err(Why::ClientBasicMalformed);
+    }
+    let pair = STANDARD.decode(rest).map_err(|_| Why::ClientBasicMalformed)?;
+    let colon = pair.iter().position(|&b| b == b':').ok_or(Why::ClientBasicMalformed)?;
+    Ok(Some((pair[..colon].to_vec(), RawSecret(pair[colon + 1..].to_vec()))))
+}
+
+/// Reads what a call to an API carries: the token under one of the dialect's schemes, and the API key.
+pub fn carried(dialect: &Dialect, headers: &HeaderMap) -> Result<Carried, Why> {
+    let api = &dialect.file.api;
+    let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
+    let token = authorization.next().and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        let known = api.schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme));
+        (known && !token.is_empty()).then(|| Presented::new(token))
+    });
+    if authorization.next().is_some() {
+        return Err(Why::TokenRepeated);
+    }
+    let mut keys = api.api_key_header.iter().flat_map(|name| headers.get_all(name.as_str()));
+    let api_key = keys.next().and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty()).map(Presented::new);
+    // Two keys are no key: nobody can say which one was meant.
+    Ok(Carried { token, api_key: if keys.next().is_some() { None } else { api_key } })
+}
