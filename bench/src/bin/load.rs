@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "usage: load key=value …
@@ -16,7 +17,7 @@ const USAGE: &str = "usage: load key=value …
   path=/token         what
   host=NAME           the Host header (as `to`)
   basic=ID:SECRET     Basic credentials, percent-encoded already (none)
-  body=FORM           the form; a run of # becomes a random number below `vary`, with leading zeros
+  body=FORM           the form; each run of # becomes the same random number below `vary`, with leading zeros
   vary=N              see body (1)
   connections=N       (32)
   seconds=S           measured time (3)
@@ -58,10 +59,10 @@ impl Plan {
     }
 }
 
-/// A request with perhaps one number to fill in.
+/// A request with places for a number.
 struct Template {
     bytes: Vec<u8>,
-    number: std::ops::Range<usize>,
+    places: Vec<Range<usize>>,
 }
 
 impl Template {
@@ -73,15 +74,23 @@ impl Template {
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
-        let start = head.len() + body.find('#').unwrap_or(body.len());
-        let digits = body.bytes().filter(|byte| *byte == b'#').count();
-        Self { bytes: format!("{head}{body}").into_bytes(), number: start..start + digits }
+        let mut places: Vec<Range<usize>> = Vec::new();
+        for at in body.bytes().enumerate().filter(|(_, byte)| *byte == b'#').map(|(at, _)| head.len() + at) {
+            match places.last_mut() {
+                Some(place) if place.end == at => place.end += 1,
+                _ => places.push(at..at + 1),
+            }
+        }
+        Self { bytes: format!("{head}{body}").into_bytes(), places }
     }
 
-    fn fill(&mut self, mut number: u64) -> &[u8] {
-        for digit in self.bytes[self.number.clone()].iter_mut().rev() {
-            *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
-            number /= 10;
+    fn fill(&mut self, number: u64) -> &[u8] {
+        for place in &self.places {
+            let mut rest = number;
+            for digit in self.bytes[place.clone()].iter_mut().rev() {
+                *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+                rest /= 10;
+            }
         }
         &self.bytes
     }
