@@ -17,15 +17,15 @@ mod signing_key;
 mod usage;
 
 pub use api_key::{ApiKey, key_by_hash, keys_of_client};
-pub use audit::{Actor, Audit, audit_of_realm};
+pub use audit::{Actor, Audit, audit_of_realm, audit_of_request};
 pub use client::{
     AuthMethod, AuthMethods, Client, ClientKind, ClientSecret, GrantName, SecretHash, Status, client_by_id, clients_of_realm,
 };
 pub use installation::{DataKey, Installation};
 pub use journal::{JournalEntry, entries_of_client, entries_of_request};
 pub use realm::{
-    AccessTokenFormat, AccessTokenSettings, BasicEncoding, ClaimRow, ClaimShape, ClaimSource, Permission, Profile, Realm,
-    RealmSettings, ScopeMeaning, ScopeOmitted, ScopeSettings, realm_by_name,
+    AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, ClaimRow, ClaimShape, ClaimSource, Permission, Profile,
+    Realm, RealmSettings, ScopeMeaning, ScopeOmitted, ScopeSettings, realm_by_name,
 };
 pub use resource_server::{Operation, Placement, ResourceServer, ScopeEntry, resource_by_identifier, resources_of_realm};
 pub use signing_key::{KeyPurpose, KeyState, SigningKeyRecord, keys_of_realm};
