@@ -15,5 +15,6 @@ pub mod refusal;
 pub mod run;
 pub mod snapshot;
 pub mod store;
+pub mod tally;
 pub mod token;
 pub mod world;

@@ -1,8 +1,8 @@
 //! The snapshot is what the hot path knows without asking the store: realms with their keys, and the clients lately seen.
 
-use crate::name::{ClientId, Key, RealmName, ResourceIdentifier, Scope, ScopeToken};
+use crate::name::{ClientId, Key, RealmName, Scope, ScopeToken};
 use crate::record::{
-    AccessTokenFormat, ApiKey, Client, KeyPurpose, KeyState, Permission, Realm, ResourceServer, SigningKeyRecord,
+    AccessTokenFormat, ApiKey, AudienceRule, Client, KeyPurpose, KeyState, Permission, Realm, ResourceServer, SigningKeyRecord,
 };
 use crate::refusal::Fault;
 use crate::world::{Facts, Need, Stop};
@@ -133,14 +133,15 @@ impl RealmState {
         self.resources.iter().find(|resource| resource.identifier.as_str() == identifier && resource.status.is_active())
     }
 
-    /// The audience of a token for these APIs: the realm's one audience, or their identifiers, or the realm itself.
+    /// The audience of a token for these APIs: as the realm's rule says; for no API it is the realm itself.
     #[must_use]
     pub fn audience_of(&self, resources: &[&ResourceServer]) -> Vec<String> {
-        let one = self.realm.settings.access_token.audience.as_ref().map(ResourceIdentifier::as_str);
-        match (one, resources) {
-            (Some(one), _) => vec![one.to_owned()],
-            (None, []) => vec![self.realm.issuer.as_str().to_owned()],
-            (None, resources) => resources.iter().map(|resource| resource.identifier.as_str().to_owned()).collect(),
+        match (&self.realm.settings.access_token.audience, resources) {
+            (AudienceRule::One(one), _) => vec![one.as_str().to_owned()],
+            (AudienceRule::Issuer, _) | (AudienceRule::Resources, []) => vec![self.realm.issuer.as_str().to_owned()],
+            (AudienceRule::Resources, resources) => {
+                resources.iter().map(|resource| resource.identifier.as_str().to_owned()).collect()
+            }
         }
     }
 }

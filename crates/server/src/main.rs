@@ -1,1 +1,53 @@
-fn main() {}
+//! `jeton` is one binary: the authorization server and the commands that administer it.
+
+mod admin;
+mod chance;
+mod cli;
+mod event_log;
+mod framing;
+mod listener;
+mod log;
+mod metrics;
+mod node;
+mod ops;
+mod refuse;
+mod request;
+mod seal;
+mod serve;
+mod settings;
+mod slow_hash;
+mod workers;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let matches = command().get_matches();
+    let done = match matches.subcommand() {
+        Some(("serve", given)) => serve::run(given).map_err(|error| error.to_string()),
+        Some((name, given)) => cli::run(name, given).map_err(|error| error.to_string()),
+        None => return ExitCode::from(2),
+    };
+    done.unwrap_or_else(|sentence| {
+        eprintln!("jeton: {sentence}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The whole command line: a new command is one line here, or one entry in [`cli::commands`].
+fn command() -> clap::Command {
+    clap::Command::new("jeton")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("OAuth 2.0 authorization server for companies that publish APIs")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(serve::command())
+        .subcommands(cli::commands())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

@@ -3,9 +3,13 @@
 //! Both keep one table per kind of record, with the same columns and indexes, derived from [`jeton_core::record::KINDS`].
 
 mod pool;
+mod postgres;
 mod schema;
 mod sqlite;
 mod statement;
+#[cfg(feature = "testing")]
+pub mod testing;
 
+pub use postgres::PostgresStore;
 pub use schema::{Dialect, golden_schema};
 pub use sqlite::SqliteStore;

@@ -20,7 +20,8 @@ struct Slots<C> {
     open: usize,
 }
 
-/// A connection on loan; it goes back by itself unless it is [discarded](Lease::discard).
+/// A connection on loan; it goes back by itself unless it is [discarded](Lease::discard) or its
+/// borrower panics.
 pub(crate) struct Lease<'a, C> {
     pool: &'a Pool<C>,
     connection: Option<C>,
@@ -73,6 +74,10 @@ impl<C> Lease<'_, C> {
 
 impl<C> Drop for Lease<'_, C> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Whoever panicked may have left a transaction open.
+            self.connection = None;
+        }
         let mut slots = self.pool.lock();
         match self.connection.take() {
             Some(connection) => slots.idle.push(connection),

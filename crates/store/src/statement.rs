@@ -24,6 +24,11 @@ fn live(dialect: Dialect, kind: &Kind, number: usize) -> String {
     format!("(\"{name}\".\"expires_at\" IS NULL OR \"{name}\".\"expires_at\" > {now})")
 }
 
+/// The same for rows that are written: nor is it a placeholder.
+fn present(dialect: Dialect, kind: &Kind, number: usize) -> String {
+    format!("\"version\" > 0 AND {}", live(dialect, kind, number))
+}
+
 fn selected(kind: &Kind) -> String {
     let names = FIXED.iter().copied().chain(kind.columns.iter().map(|column| column.name));
     names.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
@@ -68,20 +73,20 @@ pub(crate) fn replace(dialect: Dialect, kind: &Kind) -> String {
         "UPDATE \"{}\" SET \"version\" = \"version\" + 1, \"body_version\" = {body_version}, \"expires_at\" = {end}, \
          \"body\" = {body}{set} WHERE \"key\" = {key} AND {}",
         kind.name,
-        live(dialect, kind, 2)
+        present(dialect, kind, 2)
     )
 }
 
 /// The version grows; parameters: key, now.
 pub(crate) fn touch(dialect: Dialect, kind: &Kind) -> String {
-    let (live, key) = (live(dialect, kind, 2), dialect.parameter(1));
-    format!("UPDATE \"{}\" SET \"version\" = \"version\" + 1 WHERE \"key\" = {key} AND {live}", kind.name)
+    let (present, key) = (present(dialect, kind, 2), dialect.parameter(1));
+    format!("UPDATE \"{}\" SET \"version\" = \"version\" + 1 WHERE \"key\" = {key} AND {present}", kind.name)
 }
 
 /// The row goes; parameters: key, now.
 pub(crate) fn delete(dialect: Dialect, kind: &Kind) -> String {
-    let (live, key) = (live(dialect, kind, 2), dialect.parameter(1));
-    format!("DELETE FROM \"{}\" WHERE \"key\" = {key} AND {live}", kind.name)
+    let (present, key) = (present(dialect, kind, 2), dialect.parameter(1));
+    format!("DELETE FROM \"{}\" WHERE \"key\" = {key} AND {present}", kind.name)
 }
 
 /// Key, now, body version, end, body and the declared columns of a row that is written.

@@ -114,6 +114,9 @@ impl Wire {
         };
         match token(self.engine.known(asked.state), asked.world, &request) {
             Ok((issued, client)) => {
+                // A failure here costs only that the slow hash is computed once more next time.
+                let adopted = self.engine.adopt_secret(asked.world, &client);
+                debug_assert!(!matches!(adopted, Err(Stop::Refuse(_))), "adopting a secret refuses nothing");
                 let of = Some((client.client().key, Some(client.client().client_id.clone())));
                 let event = asked.event("token", of, Outcome::Issued, Some(client.secret()));
                 Served::Answer(encode::token(asked.dialect, &issued), Some(event))

@@ -38,7 +38,8 @@ impl std::fmt::Debug for RawSecret {
 pub struct AuthenticatedClient {
     client: Arc<Client>,
     secret: Key,
-    foreign: bool,
+    /// The keyed hash that shall replace a foreign one.
+    adopt: Option<String>,
 }
 
 impl AuthenticatedClient {
@@ -54,10 +55,10 @@ impl AuthenticatedClient {
         self.secret
     }
 
-    /// Whether the secret is kept as a slow foreign hash, to be replaced by a keyed one.
+    /// The keyed hash that shall replace the slow foreign one under which the secret is still kept.
     #[must_use]
-    pub fn secret_is_foreign(&self) -> bool {
-        self.foreign
+    pub fn adopt(&self) -> Option<&str> {
+        self.adopt.as_deref()
     }
 }
 
@@ -122,8 +123,9 @@ pub fn authenticate(
     if !known.realm.realm.status.is_active() {
         return Err(stop(Why::RealmInactive));
     }
-    let (secret, foreign) = (matched.key, matches!(matched.hash, SecretHash::Foreign { .. }));
-    Ok(AuthenticatedClient { client, secret, foreign })
+    let adopt = matches!(matched.hash, SecretHash::Foreign { .. }).then_some(hash);
+    let secret = matched.key;
+    Ok(AuthenticatedClient { client, secret, adopt })
 }
 
 const NOBODY: &[u8] = b"the keyed hash of no secret: 43 characters.";

@@ -99,9 +99,22 @@ pub struct AccessTokenSettings {
     pub lifetime: i64,
     /// What the token is made of.
     pub format: AccessTokenFormat,
-    /// The one audience of all tokens; without it the resource servers of the scope.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audience: Option<ResourceIdentifier>,
+    /// For whom tokens are.
+    #[serde(default)]
+    pub audience: AudienceRule,
+}
+
+/// For whom the tokens of a realm are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AudienceRule {
+    /// The resource servers that have the token's scopes (RFC 9068 §3).
+    #[default]
+    Resources,
+    /// The realm's issuer, whatever the scope.
+    Issuer,
+    /// This one text, whatever the scope.
+    One(ResourceIdentifier),
 }
 
 /// What an access token is made of.

@@ -1,11 +1,11 @@
 //! Cases about races: whatever the threads do, a record is spent once, no decision stands on sand, and no change is skipped.
 
 use super::*;
-use crate::store::{Change, Position};
 use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 use std::thread;
+use std::time::Duration;
 
 /// How often the spending of a record is tried.
 const ROUNDS: u64 = 1000;
@@ -140,21 +140,24 @@ pub fn the_change_log_never_skips(fresh: Fresh<'_>) {
     assert_eq!(store.changes(seen[0].position, 3), Ok(seen[1..4].to_vec()));
 }
 
-/// Reads changes until there are so many, or none has come for a long time.
-fn follow(store: &dyn Store, begin: Position, expected: usize) -> Vec<Change> {
-    let mut seen: Vec<Change> = Vec::new();
-    let mut idle = 0;
-    while seen.len() < expected && idle < 200 {
-        let after = seen.last().map_or(begin, |change| change.position);
-        let more = store.changes(after, 7).expect("answers");
-        if more.is_empty() {
-            idle += 1;
-            store.wait(100);
-        } else {
-            idle = 0;
+/// Who waits for changes is woken by one, long before the wait is over.
+pub fn a_waiting_reader_is_woken(fresh: Fresh<'_>) {
+    let store = fresh();
+    // A store that must connect before it can hear may return from the first wait at once.
+    store.wait(0);
+    let is_woken = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            store.wait(60_000);
+            is_woken.store(1, Ordering::Release);
+        });
+        for number in 0..100 {
+            write(&*store, vec![Write::Insert(LastUse::KIND, note(number, "1"))]).expect("commits");
+            thread::sleep(Duration::from_millis(60));
+            if is_woken.load(Ordering::Acquire) == 1 {
+                return;
+            }
         }
-        seen.extend(more);
-    }
-    assert_eq!(seen.len(), expected, "changes were skipped");
-    seen
+        panic!("nobody was woken");
+    });
 }

@@ -1,0 +1,156 @@
+//! The tally counts events in memory and writes them down in batches: usage per client and hour, last uses, the journal.
+//!
+//! It is bounded: a flood of refusals keeps the newest of each client and forgets the rest. A crash loses the last second.
+
+use crate::event::{Event, Outcome};
+use crate::name::{Key, RequestId, Time};
+use crate::record::{JournalEntry, LastUse, Usage, entries_of_client, usage_of_client};
+use crate::run::Engine;
+use crate::store::{Order, Place, Records};
+use crate::world::{Stop, World};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Refusals that are kept per client.
+pub const JOURNAL_KEPT: usize = 200;
+/// Refusals of one client that one flush writes at the most.
+const JOURNAL_AT_ONCE: usize = 50;
+/// Entries of one shard; more are not counted until the next flush.
+const SHARD_CAPACITY: usize = 10_000;
+/// Days after which a refusal is forgotten.
+const JOURNAL_DAYS: i64 = 30;
+/// Days after which an hour's usage is forgotten.
+const USAGE_DAYS: i64 = 400;
+/// Records that one transaction writes.
+const CHUNK: usize = 500;
+const SHARDS: usize = 16;
+
+/// Counters and journal that are not written down yet.
+pub struct Tally {
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+#[derive(Default)]
+struct Shard {
+    usage: BTreeMap<(Key, i64), Counts>,
+    last_uses: BTreeMap<Key, Time>,
+    journal: BTreeMap<(Key, Option<Key>), Vec<JournalEntry>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    issued: u64,
+    refused: u64,
+}
+
+impl Tally {
+    /// Counts nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { shards: std::array::from_fn(|_| Mutex::default()) }
+    }
+
+    /// Counts one event.
+    pub fn record(&self, world: &World<'_>, event: &Event) {
+        let client = event.client.as_ref().map(|(key, _)| *key);
+        let index = client.map_or(0, |key| usize::from(key.as_bytes()[15]) % SHARDS);
+        let mut shard = self.shards[index].lock().unwrap_or_else(PoisonError::into_inner);
+        if shard.usage.len() + shard.last_uses.len() + shard.journal.len() >= SHARD_CAPACITY {
+            return;
+        }
+        if let Some(client) = client {
+            let counts = shard.usage.entry((client, world.now.seconds().div_euclid(3600))).or_default();
+            match event.outcome {
+                Outcome::Issued => counts.issued += 1,
+                Outcome::Refused(_) => counts.refused += 1,
+                Outcome::Permitted | Outcome::Faulted(_) => {}
+            }
+        }
+        if let Some(used) = event.used {
+            shard.last_uses.insert(used, world.now);
+        }
+        if let (Outcome::Refused(why), Some((realm, _))) = (&event.outcome, &event.realm) {
+            let entries = shard.journal.entry((*realm, client)).or_default();
+            if entries.len() >= JOURNAL_AT_ONCE {
+                entries.remove(0);
+            }
+            entries.push(JournalEntry {
+                key: world.new_key("journal entry"),
+                realm: *realm,
+                client,
+                endpoint: event.endpoint.to_owned(),
+                why: why.row().id.to_owned(),
+                request_id: RequestId::clone(world.request_id),
+                expires_at: world.now.plus_seconds(JOURNAL_DAYS * 86_400),
+            });
+        }
+    }
+
+    /// Writes down what was counted. What cannot be written is lost and said so by the error.
+    pub fn flush(&self, engine: &Engine, world: &World<'_>) -> Result<(), Stop> {
+        for shard in &self.shards {
+            let taken = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
+            let usage: Vec<_> = taken.usage.into_iter().collect();
+            for chunk in usage.chunks(CHUNK) {
+                engine.transact(world, |records, world| {
+                    chunk.iter().try_for_each(|counted| write_usage(records, world, *counted))
+                })?;
+            }
+            let last_uses: Vec<_> = taken.last_uses.into_iter().collect();
+            for chunk in last_uses.chunks(CHUNK) {
+                engine.transact(world, |records, _| chunk.iter().try_for_each(|used| write_last_use(records, *used)))?;
+            }
+            for ((realm, client), entries) in taken.journal {
+                engine.transact(world, |records, _| write_journal(records, realm, client, &entries))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn write_usage(records: &mut Records<'_>, world: &World<'_>, ((client, hour), counts): ((Key, i64), Counts)) -> Result<(), Stop> {
+    let mut lookup = usage_of_client(client);
+    lookup.prefix.push(crate::record::Value::Integer(hour));
+    match records.find::<Usage>(lookup)? {
+        Some(mut usage) => {
+            usage.issued += counts.issued;
+            usage.refused += counts.refused;
+            records.update(&usage)?;
+        }
+        None => records.insert(&Usage {
+            key: world.new_key(&format!("usage {client} {hour}")),
+            client,
+            hour,
+            issued: counts.issued,
+            refused: counts.refused,
+            expires_at: world.now.plus_seconds(USAGE_DAYS * 86_400),
+        })?,
+    }
+    Ok(())
+}
+
+fn write_last_use(records: &mut Records<'_>, (key, at): (Key, Time)) -> Result<(), Stop> {
+    let now = LastUse { key, at };
+    match records.read::<LastUse>(key)? {
+        Some(_) => records.update(&now)?,
+        None => records.insert(&now)?,
+    }
+    Ok(())
+}
+
+fn write_journal(records: &mut Records<'_>, realm: Key, client: Option<Key>, entries: &[JournalEntry]) -> Result<(), Stop> {
+    let most = JOURNAL_KEPT + JOURNAL_AT_ONCE;
+    let kept: Vec<JournalEntry> = records.scan(entries_of_client(realm, client), None::<Place>, Order::Ascending, most)?;
+    let too_many = (kept.len() + entries.len()).saturating_sub(JOURNAL_KEPT);
+    kept.iter().take(too_many).for_each(|entry| records.delete(entry));
+    for entry in entries {
+        records.insert(entry)?;
+    }
+    Ok(())
+}

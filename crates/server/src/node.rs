@@ -1,0 +1,67 @@
+//! A node is one running server: the engine, its public face, and what the outside is told about it.
+
+use crate::event_log::EventLog;
+use crate::metrics::Metrics;
+use crate::slow_hash::SlowHashes;
+use jeton_core::event::{Event, Outcome};
+use jeton_core::name::{RequestId, Time};
+use jeton_core::run::Engine;
+use jeton_wire::Wire;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+/// Whether reading from the store may block for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// A file of this machine: microseconds.
+    Quick,
+    /// A database elsewhere: off the request threads.
+    Slow,
+}
+
+/// What all requests share.
+pub struct Node {
+    /// The decisions and their store.
+    pub engine: Arc<Engine>,
+    /// The public face.
+    pub wire: Wire,
+    /// The protocol's face at the admin listener: only the realm of administrators.
+    pub admin_wire: Wire,
+    /// How the store reads.
+    pub reads: Reads,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Lines about events.
+    pub log: EventLog,
+    /// Slow hashes, off the request threads.
+    pub slow_hashes: SlowHashes,
+    /// Whether the node is on its way down.
+    pub draining: AtomicBool,
+    /// When the store last answered, as milliseconds since 1970.
+    pub followed: AtomicI64,
+}
+
+/// How long the store may be silent before the node says that it is not ready.
+const SILENCE_SECONDS: i64 = 10;
+
+impl Node {
+    /// Why the node should get no requests now; empty if it should.
+    pub fn reasons_against(&self, now: Time) -> Vec<&'static str> {
+        let silent = now.millis() - self.followed.load(Ordering::Relaxed) > SILENCE_SECONDS * 1000;
+        let draining = self.draining.load(Ordering::Relaxed);
+        [(draining, "draining"), (silent, "the store does not answer")]
+            .into_iter()
+            .filter_map(|(holds, reason)| holds.then_some(reason))
+            .collect()
+    }
+
+    /// Tells log and counters of a decision. The tally of uses and the journal of refusals belong here as well.
+    pub fn note(&self, event: &Event, status: u16, took: Duration, now: Time, request_id: &RequestId) {
+        self.metrics.count(event, took);
+        self.log.record(event, status, took, now, request_id);
+        if let Outcome::Faulted(fault) = &event.outcome {
+            tracing::error!(request_id = request_id.as_str(), %fault, "a request failed");
+        }
+    }
+}

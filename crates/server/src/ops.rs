@@ -1,0 +1,31 @@
+//! Operators ask whether the node lives, whether it is ready, and how it does.
+
+use crate::node::Node;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use jeton_core::name::Time;
+
+/// Answers one request of the listener for operators.
+pub fn serve(node: &Node, now: Time, request: &Request<Bytes>) -> Response<Bytes> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return page(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET\n".into());
+    }
+    match request.uri().path() {
+        "/livez" => page(StatusCode::OK, "text/plain", "live\n".into()),
+        "/readyz" => {
+            let reasons = node.reasons_against(now);
+            let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            page(status, "application/json", serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons }).to_string())
+        }
+        _ => page(StatusCode::NOT_FOUND, "text/plain", "/livez, /readyz and /metrics answer here\n".into()),
+    }
+}
+
+fn page(status: StatusCode, kind: &'static str, body: String) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

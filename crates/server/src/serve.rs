@@ -1,0 +1,279 @@
+//! `jeton serve` makes what is missing, opens the store, listens, and leaves in good order.
+
+use crate::admin::Caller;
+use crate::event_log::EventLog;
+use crate::listener::{Face, Listening};
+use crate::metrics::Metrics;
+use crate::node::{Node, Reads};
+use crate::request::Moment;
+use crate::settings::{LogFormat, Settings, SettingsError, flags};
+use crate::slow_hash::SlowHashes;
+use crate::{log, seal, workers};
+use clap::ArgMatches;
+use hyper_util::server::graceful::GracefulShutdown;
+use jeton_core::record::Installation;
+use jeton_core::refusal::Fault;
+use jeton_core::run::Engine;
+use jeton_core::store::{Order, Reader, Store};
+use jeton_core::world::{Facts, World};
+use jeton_store::SqliteStore;
+use jeton_wire::{Options, Wire};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+/// Name of the admin socket in the data directory.
+pub const ADMIN_SOCKET: &str = "admin.sock";
+
+/// The realm whose tokens open the admin API; it answers only at the admin listener.
+const ADMIN_REALM: &str = "admin";
+
+/// Why a server cannot start, or cannot go on: one sentence.
+#[derive(Debug)]
+pub struct ServeError(String);
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<SettingsError> for ServeError {
+    fn from(error: SettingsError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<Fault> for ServeError {
+    fn from(fault: Fault) -> Self {
+        Self(fault.to_string())
+    }
+}
+
+/// The command.
+pub fn command() -> clap::Command {
+    clap::Command::new("serve")
+        .about("Run the authorization server")
+        .long_about(
+            "Run the authorization server.\n\nOn first start the data directory, its seal key and the store are made. \
+             SIGTERM and SIGINT let running requests finish; a second signal ends at once.",
+        )
+        .after_help("Examples:\n  jeton serve\n  jeton serve --data /var/lib/jeton --listen 0.0.0.0:8400\n  jeton serve --config /etc/jeton.toml")
+        .args(flags(&[]))
+}
+
+/// Runs the server until it is told to end.
+pub fn run(given: &ArgMatches) -> Result<ExitCode, ServeError> {
+    let settings = Settings::load(given)?;
+    let events = log::start(&settings).map_err(|error| ServeError(format!("the log cannot be started: {error}")))?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores)
+        .enable_all()
+        .build()
+        .map_err(|error| ServeError(format!("threads cannot be started: {error}")))?;
+    let done = runtime.block_on(async {
+        let signals = Signals::new()?;
+        let server = Server::start(&settings, &events, cores).await?;
+        announce(&settings, &server);
+        signals.wait_and_drain(server, settings.drain).await;
+        Ok(ExitCode::SUCCESS)
+    });
+    // What still runs after the time for draining is given up.
+    runtime.shutdown_background();
+    events.finish();
+    done
+}
+
+/// A server that listens.
+pub struct Server {
+    /// Where clients ask.
+    pub public: SocketAddr,
+    /// Where the admin API answers.
+    pub admin: SocketAddr,
+    /// Where operators ask.
+    pub ops: SocketAddr,
+    node: Arc<Node>,
+    graceful: Arc<GracefulShutdown>,
+    stop: watch::Sender<bool>,
+    end: watch::Sender<bool>,
+    socket: PathBuf,
+}
+
+impl Server {
+    /// Opens the store and listens.
+    pub async fn start(settings: &Settings, events: &EventLog, cores: usize) -> Result<Self, ServeError> {
+        make_directory(&settings.data)?;
+        let (engine, reads) = open(settings)?;
+        let engine = Arc::new(engine);
+        let node = Arc::new(Node {
+            wire: wire(
+                &engine,
+                Options { sample_api: settings.sample_api, serves: |state| state.realm.name.as_str() != ADMIN_REALM },
+            )?,
+            admin_wire: wire(&engine, Options { sample_api: false, serves: |state| state.realm.name.as_str() == ADMIN_REALM })?,
+            engine,
+            reads,
+            metrics: Metrics::default(),
+            log: events.clone(),
+            slow_hashes: SlowHashes::new(cores),
+            draining: AtomicBool::new(false),
+            followed: AtomicI64::new(Moment::present().now.millis()),
+        });
+        let (public, admin, ops) =
+            (bind(settings.listen).await?, bind(settings.admin_listen).await?, bind(settings.ops_listen).await?);
+        let socket = settings.data.join(ADMIN_SOCKET);
+        let local = bind_local(&socket)?;
+        let (stop, stopped) = watch::channel(false);
+        let graceful = Arc::new(GracefulShutdown::new());
+        let server = Self {
+            public: address(&public)?,
+            admin: address(&admin)?,
+            ops: address(&ops)?,
+            node: Arc::clone(&node),
+            graceful: Arc::clone(&graceful),
+            stop,
+            end: watch::Sender::new(false),
+            socket,
+        };
+        workers::start(&node);
+        let listening = Listening::new(node, graceful, stopped);
+        tokio::spawn(listening.clone().tcp(public, Face::Public, Some(settings.max_connections)));
+        tokio::spawn(listening.clone().tcp(admin, Face::Admin(Caller::Network), None));
+        tokio::spawn(listening.clone().unix(local));
+        // The operators' listener stays until the end, so that they see the draining.
+        let to_the_end = Listening::new(Arc::clone(&server.node), Arc::new(GracefulShutdown::new()), server.end.subscribe());
+        tokio::spawn(to_the_end.tcp(ops, Face::Ops, None));
+        Ok(server)
+    }
+
+    /// Accepts nothing new, and lets running requests finish within this time.
+    pub async fn drain(self, patience: Duration) {
+        self.node.draining.store(true, Ordering::Relaxed);
+        let _ = self.stop.send(true);
+        // Accept loops hold the graceful end as long as they run; they end at once.
+        let finish = async {
+            let mut graceful = self.graceful;
+            loop {
+                match Arc::try_unwrap(graceful) {
+                    Ok(last) => return last.shutdown().await,
+                    Err(shared) => graceful = shared,
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        if tokio::time::timeout(patience, finish).await.is_err() {
+            tracing::warn!("some requests did not finish in time");
+        }
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+fn wire(engine: &Arc<Engine>, options: Options) -> Result<Wire, ServeError> {
+    Wire::new(Arc::clone(engine), options).map_err(|error| ServeError(error.to_string()))
+}
+
+fn make_directory(path: &Path) -> Result<(), ServeError> {
+    let mut builder = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path).map_err(|error| ServeError(format!("the data directory {}: {error}", path.display())))
+}
+
+fn open(settings: &Settings) -> Result<(Engine, Reads), ServeError> {
+    let (store, reads): (Arc<dyn Store>, _) = match &settings.database_url {
+        Some(_) => return Err(ServeError("this build has no PostgreSQL store yet".into())),
+        None => (Arc::new(SqliteStore::open(&settings.data)?), Reads::Quick),
+    };
+    let Moment { now, random, request_id } = Moment::present();
+    let all = jeton_core::record::Lookup { index: None, prefix: Vec::new(), guard: None };
+    let mut state = seal::Store::New;
+    store.view(now, &mut |view| {
+        let found: Vec<Installation> = Reader::new(view).scan(all.clone(), None, Order::Ascending, 1)?;
+        if !found.is_empty() {
+            state = seal::Store::Sealed;
+        }
+        Ok(())
+    })?;
+    let key = seal::open(settings, state).map_err(ServeError)?;
+    let world = World { now, random: &random, request_id: &request_id, facts: &Facts::default() };
+    Ok((Engine::open(store, &key, &world)?, reads))
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|error| ServeError(format!("cannot listen on {address}: {error}")))
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
+    listener.local_addr().map_err(|error| ServeError(format!("a listener has no address: {error}")))
+}
+
+fn bind_local(path: &Path) -> Result<UnixListener, ServeError> {
+    let cannot = |error: std::io::Error| ServeError(format!("cannot listen on {}: {error}", path.display()));
+    // The directory is ours alone, so what is left here is from a process that ended.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(cannot)?;
+    let only_owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(path, only_owner).map_err(cannot)?;
+    Ok(listener)
+}
+
+fn announce(settings: &Settings, server: &Server) {
+    let Server { public, admin, ops, socket, .. } = server;
+    if settings.log_format == LogFormat::Json {
+        let line = serde_json::json!({
+            "event": "listening", "listen": public.to_string(), "admin": admin.to_string(), "ops": ops.to_string(),
+            "pid": std::process::id(), "version": env!("CARGO_PKG_VERSION"),
+        });
+        eprintln!("{line}");
+        return;
+    }
+    let (data, socket, version) = (settings.data.display(), socket.display(), env!("CARGO_PKG_VERSION"));
+    let kept = if settings.database_url.is_some() { "PostgreSQL" } else { "one SQLite file" };
+    eprintln!(
+        "Jeton {version} is ready.\n\n  \
+           clients     http://{public}\n  \
+           admin API   http://{admin}  and  {socket}\n  \
+           operators   http://{ops}/readyz  /livez  /metrics\n  \
+           data        {data}  ({kept}; back it up, and keep its seal.key in another place as well)\n\n\
+         Next, make a realm:\n\n  \
+           jeton realm create acme --issuer http://{public}/acme --dialect rfc\n"
+    );
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, ServeError> {
+        let listen = |kind| signal(kind).map_err(|error| ServeError(format!("signals cannot be received: {error}")));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    async fn wait_and_drain(mut self, server: Server, patience: Duration) {
+        self.next().await;
+        tracing::info!("finishing what runs; a second signal ends at once");
+        tokio::select! {
+            () = server.drain(patience) => {}
+            () = self.next() => tracing::warn!("ended at once"),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+-- Generated from the kinds of records by crates/store/src/schema.rs; rewritten by UPDATE=1 cargo test -p jeton-store.
+
+CREATE TABLE "installation" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "singleton" INTEGER,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX "installation_singleton" ON "installation" ("singleton");
+CREATE INDEX "installation_expires_at" ON "installation" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "data_key" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "purpose" TEXT,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX "data_key_purpose" ON "data_key" ("purpose");
+CREATE INDEX "data_key_expires_at" ON "data_key" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "realm" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "name" TEXT,
+  "issuer" TEXT,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX "realm_name" ON "realm" ("name");
+CREATE UNIQUE INDEX "realm_issuer" ON "realm" ("issuer");
+CREATE INDEX "realm_expires_at" ON "realm" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "resource_server" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "realm" BLOB,
+  "identifier" TEXT,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX "resource_server_identifier" ON "resource_server" ("realm", "identifier");
+CREATE INDEX "resource_server_expires_at" ON "resource_server" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "signing_key" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "realm" BLOB,
+  "kid" TEXT,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX "signing_key_kid" ON "signing_key" ("realm", "kid");
+CREATE INDEX "signing_key_expires_at" ON "signing_key" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "client" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "realm" BLOB,
+  "client_id" TEXT,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX "client_client_id" ON "client" ("realm", "client_id");
+CREATE INDEX "client_expires_at" ON "client" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "api_key" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "realm" BLOB,
+  "client" BLOB,
+  "hash" TEXT,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX "api_key_hash" ON "api_key" ("realm", "hash");
+CREATE INDEX "api_key_client" ON "api_key" ("client", "key");
+CREATE INDEX "api_key_expires_at" ON "api_key" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "audit" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "realm" BLOB,
+  "request_id" TEXT,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "audit_realm" ON "audit" ("realm", "key");
+CREATE INDEX "audit_request_id" ON "audit" ("request_id", "key");
+CREATE INDEX "audit_expires_at" ON "audit" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "journal_entry" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "realm" BLOB,
+  "client" BLOB,
+  "request_id" TEXT,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "journal_entry_client" ON "journal_entry" ("realm", "client", "key");
+CREATE INDEX "journal_entry_request_id" ON "journal_entry" ("request_id", "key");
+CREATE INDEX "journal_entry_expires_at" ON "journal_entry" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "usage" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "client" BLOB,
+  "hour" INTEGER,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX "usage_client_hour" ON "usage" ("client", "hour");
+CREATE INDEX "usage_expires_at" ON "usage" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "last_use" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "last_use_expires_at" ON "last_use" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "batch" (
+  "id" BLOB NOT NULL PRIMARY KEY,
+  "at" INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "batch_at" ON "batch" ("at");
+
+CREATE TABLE "change_log" (
+  "seq" INTEGER NOT NULL PRIMARY KEY,
+  "at" INTEGER NOT NULL,
+  "kind" TEXT NOT NULL,
+  "key" BLOB NOT NULL
+) STRICT;
