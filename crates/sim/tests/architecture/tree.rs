@@ -22,7 +22,7 @@ impl Source {
 
     /// Whether all of it is test code.
     pub fn is_test(&self) -> bool {
-        self.path.contains("/tests/") || self.path.contains("/contract/")
+        self.path.contains("/tests/") || self.path.contains("/contract/") || self.path.ends_with("/tests.rs")
     }
 
     /// The code that is not test code.
