@@ -198,7 +198,7 @@ impl Admin {
         let snapshot = self.engine.memory.snapshot.load();
         let realm = snapshot.realms().find(|state| is_admin_realm(state));
         let realm = realm.map(|state| (state.realm.key, state.realm.name.clone()));
-        Event { realm, client, endpoint: "admin", outcome, used: None }
+        Event { realm, client, endpoint: "admin", outcome, used: None, adopt: None }
     }
 }
 
