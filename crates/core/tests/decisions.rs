@@ -234,6 +234,7 @@ fn basic(id: &str, secret: &str) -> Credentials {
 type Change = (&'static str, fn(&mut Realm, &mut Client), fn(&mut TokenRequest), Result<&'static str, Why>);
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn token_requests() {
     let table: &[Change] = &[
         ("the happy case", |_, _| {}, |_| {}, Ok("read write")),

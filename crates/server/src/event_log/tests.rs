@@ -1,3 +1,5 @@
+//! Tests of the event log: what a line says, and that writing one never waits.
+
 use super::*;
 use jeton_core::name::{ClientId, Key, RealmName};
 use jeton_core::refusal::{Fault, Why};

@@ -164,7 +164,9 @@ fn plant_key(data: &Path, state: KeyState) -> SigningKey {
         state,
         sealed: engine.data().seal_signing_key(random.draw("nonce"), realm, key.kid(), &pkcs8),
     };
-    engine.transact(&world, |records, _| Ok(records.insert(&record)?)).expect("the key is stored");
+    engine
+        .transact(&world, |records, _| records.insert(&record).map_err(jeton_core::world::Stop::from))
+        .expect("the key is stored");
     key
 }
 
