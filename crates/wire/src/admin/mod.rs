@@ -3,9 +3,11 @@
 //! Somebody at the machine is vouched for by the system; somebody on the network shows a token of the admin realm with the
 //! command's scope (RFC 6750). What a command does is the core's business.
 
+mod guide;
 mod openapi;
 mod place;
 
+pub use guide::guide;
 pub use openapi::document as openapi;
 pub use place::segment;
 
