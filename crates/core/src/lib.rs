@@ -3,6 +3,7 @@
 //! Decisions are synchronous functions of records, facts and a [`world::World`]. This crate knows no socket, no clock, no
 //! source of randomness, no SQL and no spelling of the protocol: it receives canonical requests and answers canonical answers.
 
+pub mod admin;
 pub mod client_auth;
 pub mod endpoint;
 pub mod event;

@@ -1,10 +1,11 @@
 //! The engine runs decisions: over the snapshot for the hot path, over guarded records for changes. The one retry loop is here.
 
+use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, bootstrap};
 use crate::client_auth::{AuthenticatedClient, Known};
-use crate::name::{Key, Time};
+use crate::name::{Issuer, Key, Time};
 use crate::record::{
-    ApiKey, Client, ClientKind, DataKey, Installation, Kind, Lookup, Realm, Record, ResourceServer, SecretHash, SigningKeyRecord,
-    client_by_id, key_by_hash, keys_of_realm, resources_of_realm,
+    Actor, ApiKey, Client, ClientKind, DataKey, Installation, Kind, Lookup, Realm, Record, ResourceServer, SecretHash,
+    SigningKeyRecord, client_by_id, key_by_hash, keys_of_realm, resources_of_realm,
 };
 use crate::refusal::Fault;
 use crate::snapshot::{DataKeys, Memory, RealmState};
@@ -31,6 +32,15 @@ pub struct Engine {
     followed: Mutex<Position>,
     /// Held while realms are read and swapped in, so that an older reading never replaces a newer one.
     refreshing: Mutex<()>,
+}
+
+/// Who runs an admin command, and from which dialects a realm can be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    /// The dialects; the first is the default.
+    pub dialects: &'a [DialectOffer],
 }
 
 impl Engine {
@@ -75,14 +85,35 @@ impl Engine {
     }
 
     /// Runs a decision that changes state until it is committed, refused or hopeless; then the snapshot follows.
-    pub fn transact<T>(
+    pub fn transact<T, E: From<Fault>>(
         &self,
         world: &World<'_>,
-        decide: impl FnMut(&mut Records<'_>, &World<'_>) -> Result<T, Stop>,
-    ) -> Result<T, Stop> {
+        decide: impl FnMut(&mut Records<'_>, &World<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let (done, writes) = transact(&*self.store, world, decide)?;
         self.follow_writes(world.now, &writes)?;
         Ok(done)
+    }
+
+    /// Runs an admin command until it is committed or stopped; then the snapshot follows.
+    pub fn administer(
+        &self,
+        world: &World<'_>,
+        command: &Command,
+        args: &Args,
+        caller: &Caller<'_>,
+    ) -> Result<serde_json::Value, AdminStop> {
+        self.transact(world, |records, world| (command.run)(&mut Act::new(records, world, self.context(caller)), args))
+    }
+
+    /// Makes the admin realm on the first start, or follows a changed address of the admin listener.
+    pub fn bootstrap(&self, world: &World<'_>, issuer: &Issuer, dialects: &[DialectOffer]) -> Result<(), AdminStop> {
+        let caller = Caller { actor: &Actor::System, dialects };
+        self.transact(world, |records, world| bootstrap(&mut Act::new(records, world, self.context(&caller)), issuer))
+    }
+
+    fn context<'a>(&'a self, caller: &Caller<'a>) -> Context<'a> {
+        Context { actor: caller.actor, data: &self.data, dialects: caller.dialects }
     }
 
     /// Reads records without changing any.
@@ -215,11 +246,11 @@ impl Engine {
 }
 
 /// The one retry loop: decide on one view, commit under guards, and again if others were quicker.
-fn transact<T>(
+fn transact<T, E: From<Fault>>(
     store: &dyn Store,
     world: &World<'_>,
-    mut decide: impl FnMut(&mut Records<'_>, &World<'_>) -> Result<T, Stop>,
-) -> Result<(T, Vec<Write>), Stop> {
+    mut decide: impl FnMut(&mut Records<'_>, &World<'_>) -> Result<T, E>,
+) -> Result<(T, Vec<Write>), E> {
     for run in 0..MOST_RUNS {
         let mut decided = None;
         store.view(world.now, &mut |view| {

@@ -69,6 +69,8 @@ pub struct RealmState {
     pub resources: Vec<ResourceServer>,
     /// Public keys, as they are published.
     pub published: KeySet,
+    /// Those of them that verify access tokens: made for them, and in use or retiring.
+    pub accepted: KeySet,
     /// Signs access tokens; `None` if they are opaque, or while the key is being made.
     pub signer: Option<CompactSigner>,
     /// Seals opaque access tokens.
@@ -82,10 +84,14 @@ impl RealmState {
     /// Opens what a realm's records hold.
     pub fn open(realm: Realm, resources: Vec<ResourceServer>, keys: &[SigningKeyRecord], data: &DataKeys) -> Result<Self, Fault> {
         let mut signer = None;
-        let mut published = Vec::new();
+        let (mut published, mut accepted) = (Vec::new(), Vec::new());
         for record in keys.iter().filter(|record| record.state != KeyState::Gone) {
             let key = data.open_signing_key(record)?;
             published.push(key.public().clone());
+            // A key that was never used has signed nothing, and an ID token is no access token.
+            if record.purpose == KeyPurpose::AccessToken && record.state != KeyState::Next {
+                accepted.push(key.public().clone());
+            }
             if let AccessTokenFormat::Jwt { algorithm, typ, .. } = &realm.settings.access_token.format
                 && record.state == KeyState::Active
                 && record.purpose == KeyPurpose::AccessToken
@@ -94,7 +100,8 @@ impl RealmState {
                 signer = Some(CompactSigner::new(Arc::new(key), typ));
             }
         }
-        let published = KeySet::from_keys(published).map_err(|_| Fault::Broken("two keys of a realm share a kid"))?;
+        let key_set = |keys| KeySet::from_keys(keys).map_err(|_| Fault::Broken("two keys of a realm share a kid"));
+        let (published, accepted) = (key_set(published)?, key_set(accepted)?);
         let mut scopes: BTreeMap<ScopeToken, Vec<usize>> = BTreeMap::new();
         for (index, resource) in resources.iter().enumerate().filter(|(_, resource)| resource.status.is_active()) {
             for entry in &resource.scopes {
@@ -103,7 +110,7 @@ impl RealmState {
         }
         let access_seal = data.root.derive("opaque access tokens", realm.key.as_bytes());
         let refresh_seal = data.root.derive("refresh tokens with client credentials", realm.key.as_bytes());
-        Ok(Self { realm, resources, published, signer, access_seal, refresh_seal, scopes })
+        Ok(Self { realm, resources, published, accepted, signer, access_seal, refresh_seal, scopes })
     }
 
     /// Whether the realm allows this beyond the RFCs.

@@ -129,6 +129,7 @@ impl House {
         let (mut realm, mut client) = (realm(), client("build-7"));
         let hash = SecretHash::Keyed { mac: engine.data().secret_hash(realm.key, SECRET) };
         let secret = ClientSecret {
+            import: None,
             key: key("secret"),
             name: Label::parse("main").expect("a label"),
             hash,
@@ -216,19 +217,24 @@ impl House {
 
 fn body(secret: Option<&str>) -> TokenRequest {
     TokenRequest {
-        credentials: Credentials { basic: None, body_id: Some("build-7".into()), body_secret: secret.map(Presented::new) },
+        credentials: Credentials {
+            body_id: Some("build-7".into()),
+            body_secret: secret.map(Presented::new),
+            ..Credentials::default()
+        },
         grant_type: Some("client_credentials".into()),
         ..TokenRequest::default()
     }
 }
 
 fn basic(id: &str, secret: &str) -> Credentials {
-    Credentials { basic: Some((id.into(), RawSecret(secret.into()))), body_id: None, body_secret: None }
+    Credentials { basic: Some((id.into(), RawSecret(secret.into()))), ..Credentials::default() }
 }
 
 type Change = (&'static str, fn(&mut Realm, &mut Client), fn(&mut TokenRequest), Result<&'static str, Why>);
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn token_requests() {
     let table: &[Change] = &[
         ("the happy case", |_, _| {}, |_| {}, Ok("read write")),
@@ -268,6 +274,29 @@ fn token_requests() {
             |_, _| {},
             |r| r.credentials.basic = basic("build-7", "a%2Bsecret%2Fthat%3Dneeds-encoding").basic,
             Err(Why::ClientTwoCredentials),
+        ),
+        (
+            "a secret beside an assertion",
+            |_, _| {},
+            |r| r.credentials.assertion = Some(Presented::new("eyJhbGciOiJub25lIn0.e30.")),
+            Err(Why::ClientTwoCredentials),
+        ),
+        (
+            "a secret beside an assertion, two credentials permitted",
+            |m, _| {
+                m.permissions.insert(Permission::TwoCredentials);
+            },
+            |r| r.credentials.assertion = Some(Presented::new("eyJhbGciOiJub25lIn0.e30.")),
+            Err(Why::ClientTwoCredentials),
+        ),
+        (
+            "an assertion alone",
+            |_, _| {},
+            |r| {
+                r.credentials.body_secret = None;
+                r.credentials.assertion = Some(Presented::new("eyJhbGciOiJub25lIn0.e30."));
+            },
+            Err(Why::ClientMethodNotAllowed),
         ),
         (
             "two credentials, permitted",
@@ -313,6 +342,15 @@ fn token_requests() {
         ("deleted client", |_, c| c.status = Status::Deleted, |_| {}, Err(Why::ClientUnknown)),
         ("inactive realm", |m, _| m.status = Status::Disabled, |_| {}, Err(Why::RealmInactive)),
         ("no grant type", |_, _| {}, |r| r.grant_type = None, Err(Why::RequestGrantTypeMissing)),
+        (
+            "nothing at all",
+            |_, _| {},
+            |r| {
+                r.grant_type = None;
+                r.credentials = Credentials::default();
+            },
+            Err(Why::RequestGrantTypeMissing),
+        ),
         ("unknown grant type", |_, _| {}, |r| r.grant_type = Some("magic".into()), Err(Why::GrantUnknown)),
         ("password grant", |_, _| {}, |r| r.grant_type = Some("password".into()), Err(Why::GrantPasswordNever)),
         ("grant not allowed", |_, c| c.grants.clear(), |_| {}, Err(Why::GrantNotAllowed)),

@@ -1,13 +1,274 @@
-//! Metrics are counters without a lock, shown to operators in the form that Prometheus reads.
+//! Metrics are arrays of counters without a lock, shown to operators in the form that Prometheus reads.
+//!
+//! Every label has a closed set of values: a listener, an endpoint, an outcome, a reason. Nothing that a caller sends is one.
 
-use jeton_core::event::Event;
+use crate::listener::Face;
+use jeton_core::event::{Event, Outcome};
+use jeton_core::refusal::TABLE;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Every counter of the process.
-#[derive(Debug, Default)]
-pub struct Metrics;
+/// The endpoints that are counted by name; the last stands for all others.
+const ENDPOINTS: [&str; 8] =
+    ["token", "api", "keys", "authorization_server_metadata", "openid_configuration", "admin", "listener", "other"];
+const OUTCOMES: [&str; 4] = ["issued", "permitted", "refused", "fault"];
+const LISTENERS: [&str; 3] = ["public", "admin", "ops"];
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Upper bounds of the buckets of durations, in microseconds; a last bucket has no bound.
+const BOUNDS: [u64; 13] = [25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000, 250_000, 1_000_000, 5_000_000];
+
+type Row<const N: usize> = [AtomicU64; N];
+
+/// Every counter of the process. Clones count together.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Counters>);
+
+#[derive(Debug)]
+struct Counters {
+    decisions: [Row<{ OUTCOMES.len() }>; ENDPOINTS.len()],
+    durations: [Row<{ BOUNDS.len() + 1 }>; ENDPOINTS.len()],
+    micros: Row<{ ENDPOINTS.len() }>,
+    refusals: Row<{ TABLE.len() }>,
+    answers: [Row<{ CLASSES.len() }>; LISTENERS.len()],
+    accepted: Row<{ LISTENERS.len() }>,
+    ended: Row<{ LISTENERS.len() }>,
+}
+
+fn zeros<const N: usize>() -> Row<N> {
+    std::array::from_fn(|_| AtomicU64::new(0))
+}
+
+fn add(counter: &AtomicU64, value: u64) {
+    counter.fetch_add(value, Ordering::Relaxed);
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+const fn listener(face: Face) -> usize {
+    match face {
+        Face::Public => 0,
+        Face::Admin(_) => 1,
+        Face::Ops => 2,
+    }
+}
+
+/// An open connection, counted as long as it lives.
+pub struct Open(Metrics, usize);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        add(&self.0.0.ended[self.1], 1);
+    }
+}
 
 impl Metrics {
+    /// Nothing has happened yet.
+    pub fn new() -> Self {
+        Self(Arc::new(Counters {
+            decisions: std::array::from_fn(|_| zeros()),
+            durations: std::array::from_fn(|_| zeros()),
+            micros: zeros(),
+            refusals: zeros(),
+            answers: std::array::from_fn(|_| zeros()),
+            accepted: zeros(),
+            ended: zeros(),
+        }))
+    }
+
     /// Counts one decision.
-    pub fn count(&self, _event: &Event, _took: Duration) {}
+    pub fn count(&self, event: &Event, took: Duration) {
+        let counters = &*self.0;
+        let endpoint = ENDPOINTS.iter().position(|name| *name == event.endpoint).unwrap_or(ENDPOINTS.len() - 1);
+        let outcome = match &event.outcome {
+            Outcome::Issued => 0,
+            Outcome::Permitted => 1,
+            Outcome::Refused(why) => {
+                add(&counters.refusals[*why as usize], 1);
+                2
+            }
+            Outcome::Faulted(_) => 3,
+        };
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS.iter().position(|bound| micros <= *bound).unwrap_or(BOUNDS.len());
+        add(&counters.decisions[endpoint][outcome], 1);
+        add(&counters.durations[endpoint][bucket], 1);
+        add(&counters.micros[endpoint], micros);
+    }
+
+    /// Counts one answer.
+    pub fn answered(&self, face: Face, status: http::StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
+        add(&self.0.answers[listener(face)][class], 1);
+    }
+
+    /// Counts one connection, until the value that it gives is dropped.
+    pub fn connected(&self, face: Face) -> Open {
+        add(&self.0.accepted[listener(face)], 1);
+        Open(self.clone(), listener(face))
+    }
+
+    /// The page for Prometheus, in the OpenMetrics form.
+    pub fn page(&self, lines_dropped: u64) -> Result<String, fmt::Error> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Reading { metrics: self.clone(), lines_dropped }));
+        let mut page = String::new();
+        prometheus_client::encoding::text::encode(&mut page, &registry)?;
+        Ok(page)
+    }
+}
+
+/// The counters at one moment.
+#[derive(Debug)]
+struct Reading {
+    metrics: Metrics,
+    lines_dropped: u64,
+}
+
+type Written = Result<(), fmt::Error>;
+
+impl Collector for Reading {
+    fn encode(&self, mut out: DescriptorEncoder<'_>) -> Written {
+        let counters = &*self.metrics.0;
+        family(&mut out, ("jeton_decisions", "Decisions about requests"), MetricType::Counter, |metric| {
+            for (endpoint, outcomes) in ENDPOINTS.iter().zip(&counters.decisions) {
+                for (outcome, value) in OUTCOMES.iter().zip(outcomes) {
+                    count(metric, [("endpoint", *endpoint), ("outcome", *outcome)], read(value))?;
+                }
+            }
+            Ok(())
+        })?;
+        family(&mut out, ("jeton_refusals", "Refused requests by exact reason"), MetricType::Counter, |metric| {
+            TABLE.iter().zip(&counters.refusals).try_for_each(|(row, value)| count(metric, [("why", row.id)], read(value)))
+        })?;
+        let about = ("jeton_decision_duration_seconds", "From the head of a request to its answer");
+        family(&mut out, about, MetricType::Histogram, |metric| {
+            for (index, endpoint) in ENDPOINTS.iter().enumerate() {
+                durations(&mut metric.encode_family(&[("endpoint", *endpoint)])?, counters, index)?;
+            }
+            Ok(())
+        })?;
+        family(&mut out, ("jeton_answers", "Answers by listener and class of status"), MetricType::Counter, |metric| {
+            for (listener, classes) in LISTENERS.iter().zip(&counters.answers) {
+                for (class, value) in CLASSES.iter().zip(classes) {
+                    count(metric, [("listener", *listener), ("class", *class)], read(value))?;
+                }
+            }
+            Ok(())
+        })?;
+        let accepted = counters.accepted.each_ref().map(read);
+        family(&mut out, ("jeton_connections_accepted", "Connections since the start"), MetricType::Counter, |metric| {
+            LISTENERS.iter().zip(accepted).try_for_each(|(listener, value)| count(metric, [("listener", *listener)], value))
+        })?;
+        family(&mut out, ("jeton_connections", "Open connections"), MetricType::Gauge, |metric| {
+            for (index, listener) in LISTENERS.iter().enumerate() {
+                let open = accepted[index].saturating_sub(read(&counters.ended[index]));
+                metric.encode_family(&[("listener", *listener)])?.encode_gauge(&open)?;
+            }
+            Ok(())
+        })?;
+        self.process(&mut out)
+    }
+}
+
+impl Reading {
+    fn process(&self, out: &mut DescriptorEncoder<'_>) -> Written {
+        let about = ("jeton_log_lines_dropped", "Lines of the log that nobody read in time");
+        family(out, about, MetricType::Counter, |metric| metric.encode_counter::<NoLabelSet, _, u64>(&self.lines_dropped, None))?;
+        family(out, ("jeton_build", "The version that runs"), MetricType::Info, |metric| {
+            metric.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
+        })?;
+        let gauges = [
+            ("process_resident_memory_bytes", "Memory that is in use", resident_bytes()),
+            ("process_open_fds", "Open files and sockets", open_files()),
+        ];
+        for (name, help, value) in gauges {
+            // Where the system does not tell, the metric is absent.
+            if let Some(value) = value {
+                family(out, (name, help), MetricType::Gauge, |metric| metric.encode_gauge(&value))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn family(
+    out: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    kind: MetricType,
+    fill: impl FnOnce(&mut MetricEncoder<'_>) -> Written,
+) -> Written {
+    fill(&mut out.encode_descriptor(name, help, None, kind)?)
+}
+
+fn count<const N: usize>(metric: &mut MetricEncoder<'_>, labels: [(&str, &str); N], value: u64) -> Written {
+    metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)
+}
+
+fn durations(metric: &mut MetricEncoder<'_>, counters: &Counters, endpoint: usize) -> Written {
+    let seconds = |micros: u64| micros as f64 / 1e6;
+    let bounds = BOUNDS.iter().map(|bound| seconds(*bound)).chain([f64::INFINITY]);
+    let buckets: Vec<(f64, u64)> = bounds.zip(counters.durations[endpoint].iter().map(read)).collect();
+    let total = buckets.iter().map(|(_, count)| count).sum();
+    metric.encode_histogram::<NoLabelSet>(seconds(read(&counters.micros[endpoint])), total, &buckets, None)
+}
+
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+fn open_files() -> Option<u64> {
+    u64::try_from(std::fs::read_dir("/proc/self/fd").ok()?.count()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jeton_core::refusal::Why;
+
+    #[test]
+    fn what_was_counted_is_shown() {
+        let metrics = Metrics::new();
+        let event = |endpoint, outcome| Event { realm: None, client: None, endpoint, outcome, used: None };
+        metrics.count(&event("token", Outcome::Issued), Duration::from_micros(40));
+        metrics.count(&event("token", Outcome::Refused(Why::ClientSecretWrong)), Duration::from_secs(9));
+        metrics.count(&event("new", Outcome::Permitted), Duration::ZERO);
+        metrics.answered(Face::Public, http::StatusCode::UNAUTHORIZED);
+        let open = metrics.connected(Face::Public);
+        drop(metrics.connected(Face::Public));
+        let page = metrics.page(3).expect("written");
+        drop(open);
+        for line in [
+            r#"jeton_decisions_total{endpoint="token",outcome="issued"} 1"#,
+            r#"jeton_decisions_total{endpoint="other",outcome="permitted"} 1"#,
+            r#"jeton_refusals_total{why="client.secret_wrong"} 1"#,
+            r#"jeton_decision_duration_seconds_count{endpoint="token"} 2"#,
+            r#"jeton_decision_duration_seconds_bucket{le="0.00005",endpoint="token"} 1"#,
+            r#"jeton_decision_duration_seconds_bucket{le="+Inf",endpoint="token"} 2"#,
+            r#"jeton_answers_total{listener="public",class="4xx"} 1"#,
+            r#"jeton_connections{listener="public"} 1"#,
+            r#"jeton_connections_accepted_total{listener="public"} 2"#,
+            "jeton_log_lines_dropped_total 3",
+        ] {
+            assert!(page.lines().any(|shown| shown == line), "{line}\n{page}");
+        }
+        assert!(page.ends_with("# EOF\n") && page.contains("process_resident_memory_bytes"));
+    }
+
+    #[test]
+    fn every_endpoint_has_its_name() {
+        for endpoint in jeton_wire::route::Endpoint::ALL {
+            assert!(ENDPOINTS.contains(&endpoint.name()), "{}", endpoint.name());
+        }
+    }
 }

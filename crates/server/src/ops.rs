@@ -18,6 +18,10 @@ pub fn serve(node: &Node, now: Time, request: &Request<Bytes>) -> Response<Bytes
             let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             page(status, "application/json", serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons }).to_string())
         }
+        "/metrics" => match node.metrics.page(node.log.dropped()) {
+            Ok(metrics) => page(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", metrics),
+            Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the metrics cannot be written\n".into()),
+        },
         _ => page(StatusCode::NOT_FOUND, "text/plain", "/livez, /readyz and /metrics answer here\n".into()),
     }
 }

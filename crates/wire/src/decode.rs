@@ -43,6 +43,7 @@ pub fn token_request(dialect: &Dialect, realm: &RealmState, request: &Request<By
             "grant_type" => canonical.grant_type = Some(grant_type(dialect, value)),
             "client_id" => canonical.credentials.body_id = Some(value),
             "client_secret" => canonical.credentials.body_secret = Some(Presented::new(&value)),
+            "client_assertion" => canonical.credentials.assertion = Some(Presented::new(&value)),
             "scope" => canonical.scope = Some(value),
             "resource" => canonical.resources.push(value),
             "refresh_token" => canonical.refresh_token = Some(Presented::new(&value)),

@@ -18,6 +18,7 @@ use jeton_core::snapshot::RealmState;
 use jeton_core::world::{Need, Stop, World};
 use std::sync::Arc;
 
+pub mod admin;
 pub mod decode;
 pub mod dialect;
 pub mod encode;
@@ -129,7 +130,10 @@ impl Wire {
         let resource = &asked.state.resources[resource];
         let operation = &resource.operations[operation];
         if asked.request.method().as_str() != operation.method {
-            return asked.refuse("api", Why::MethodNotAllowed, None);
+            let here = asked.state.resources.iter().flat_map(|resource| &resource.operations);
+            let methods: Vec<&str> =
+                here.filter(|other| other.path == operation.path).map(|other| other.method.as_str()).collect();
+            return asked.wrong_method("api", &methods.join(", "));
         }
         let carried = match decode::carried(asked.dialect, asked.request.headers()) {
             Ok(carried) => carried,
@@ -195,7 +199,7 @@ impl Asked<'_> {
         Served::Answer(response, Some(self.event(endpoint, client, Outcome::Refused(why), None)))
     }
 
-    fn wrong_method(&self, endpoint: &'static str, allow: &'static str) -> Served {
+    fn wrong_method(&self, endpoint: &'static str, allow: &str) -> Served {
         let response = encode::method_not_allowed(self.dialect, allow, self.filling());
         Served::Answer(response, Some(self.event(endpoint, None, Outcome::Refused(Why::MethodNotAllowed), None)))
     }

@@ -60,8 +60,18 @@ pub enum Place {
 #[derive(Debug, Default)]
 struct Host {
     exact: HashMap<String, (Key, Endpoint)>,
-    operations: Vec<(Key, usize, usize, Vec<String>)>,
+    operations: Vec<Route>,
     mounts: Vec<(String, Key)>,
+}
+
+/// Where one operation of a sample API answers.
+#[derive(Debug)]
+struct Route {
+    realm: Key,
+    resource: usize,
+    index: usize,
+    method: String,
+    path: Vec<String>,
 }
 
 /// The routes of one snapshot.
@@ -111,8 +121,8 @@ impl Routes {
         named
             .and_then(exact)
             .or_else(|| exact(&self.any))
-            .or_else(|| named.and_then(|host| host.rest(path)))
-            .or_else(|| self.any.rest(path))
+            .or_else(|| named.and_then(|host| host.rest(request.method(), path)))
+            .or_else(|| self.any.rest(request.method(), path))
     }
 }
 
@@ -133,13 +143,14 @@ impl Host {
         for (of, resource) in state.resources.iter().enumerate().filter(|(_, resource)| resource.status.is_active()) {
             for (index, operation) in resource.operations.iter().enumerate() {
                 let path = format!("{}{}", mount.path, operation.path);
-                self.operations.push((realm, of, index, path.split('/').map(str::to_owned).collect()));
+                let path = path.split('/').map(str::to_owned).collect();
+                self.operations.push(Route { realm, resource: of, index, method: operation.method.clone(), path });
             }
         }
         self.mounts.push((mount.path.clone(), realm));
     }
 
-    fn rest(&self, path: &str) -> Option<Place> {
+    fn rest(&self, method: &http::Method, path: &str) -> Option<Place> {
         let segments: Vec<&str> = path.split('/').collect();
         let fits = |pattern: &[String]| {
             pattern.len() == segments.len()
@@ -147,9 +158,11 @@ impl Host {
                     part == segment || (part.starts_with('{') && part.ends_with('}') && !segment.is_empty())
                 })
         };
-        let operation = self.operations.iter().find(|(.., pattern)| fits(pattern));
-        if let Some(&(realm, of, index, _)) = operation {
-            return Some(Place::Operation(realm, of, index));
+        let mut here = self.operations.iter().filter(|operation| fits(&operation.path)).peekable();
+        if let Some(&first) = here.peek() {
+            // Several methods may share a path; without the right one, any of them says that the method is wrong.
+            let operation = here.find(|operation| operation.method == method.as_str()).unwrap_or(first);
+            return Some(Place::Operation(operation.realm, operation.resource, operation.index));
         }
         let below = |mount: &str| path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.mounts.iter().find(|(mount, _)| below(mount)).map(|&(_, realm)| Place::Nothing(realm))

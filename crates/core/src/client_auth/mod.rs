@@ -21,6 +21,8 @@ pub struct Credentials {
     pub body_id: Option<String>,
     /// The body's secret; an empty one counts as omitted (RFC 6749 §3.2).
     pub body_secret: Option<Presented>,
+    /// The body's assertion (RFC 7521 §4.2). None is accepted yet, but one beside a secret must not be overlooked.
+    pub assertion: Option<Presented>,
 }
 
 /// The bytes behind the colon of Basic credentials. Print as `…`.
@@ -142,6 +144,11 @@ fn present(realm: &RealmState, credentials: &Credentials) -> Result<One, Why> {
         Some((id, RawSecret(secret))) => Some((basic_part(realm, id)?, basic_part(realm, secret)?)),
         None => None,
     };
+    // RFC 6749 §2.3, RFC 7521 §4.2: no permission makes an assertion and a secret stand together.
+    if credentials.assertion.is_some() {
+        let beside = basic.is_some() || credentials.body_secret.is_some();
+        return Err(if beside { Why::ClientTwoCredentials } else { Why::ClientMethodNotAllowed });
+    }
     match (basic, &credentials.body_id, &credentials.body_secret) {
         (Some((id, secret)), body_id, None) => {
             if body_id.as_ref().is_some_and(|body| *body != id) {

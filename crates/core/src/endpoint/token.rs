@@ -33,14 +33,23 @@ pub struct Stopped {
 
 /// Decides a token request.
 pub fn token(known: Known<'_>, world: &World<'_>, request: &TokenRequest) -> Result<(Issued, AuthenticatedClient), Stopped> {
+    // RFC 6749 §4: without a grant type it is no token request, whoever asks.
+    let Some(wire) = request.grant_type.as_deref() else {
+        return Err(Stopped { stop: Why::RequestGrantTypeMissing.into(), client: None });
+    };
     let client = authenticate(known, world, &request.credentials).map_err(|(stop, client)| Stopped { stop, client })?;
-    let issued = exchange(known, world, request, &client);
+    let issued = exchange(known, world, request, &client, wire);
     let key = client.client().key;
     issued.map(|issued| (issued, client)).map_err(|stop| Stopped { stop, client: Some(key) })
 }
 
-fn exchange(known: Known<'_>, world: &World<'_>, request: &TokenRequest, client: &AuthenticatedClient) -> Result<Issued, Stop> {
-    let wire = request.grant_type.as_deref().ok_or(Why::RequestGrantTypeMissing)?;
+fn exchange(
+    known: Known<'_>,
+    world: &World<'_>,
+    request: &TokenRequest,
+    client: &AuthenticatedClient,
+    wire: &str,
+) -> Result<Issued, Stop> {
     // RFC 9700 §2.4: the password grant MUST NOT be used; it cannot be switched on.
     if matches!(wire, "password" | "implicit") {
         return Err(Why::GrantPasswordNever.into());

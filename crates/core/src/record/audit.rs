@@ -68,3 +68,9 @@ impl Record for Audit {
 pub fn audit_of_realm(realm: Key) -> Lookup {
     Lookup { index: Some("realm"), prefix: vec![realm.into()], guard: None }
 }
+
+/// The audit records of one request.
+#[must_use]
+pub fn audit_of_request(request_id: &RequestId) -> Lookup {
+    Lookup { index: Some("request_id"), prefix: vec![request_id.as_str().into()], guard: None }
+}

@@ -91,6 +91,10 @@ pub struct ClientSecret {
     pub hash: SecretHash,
     /// First characters, so that an owner recognises it.
     pub hint: String,
+    /// SHA-256 of the hash as it was imported, base64url: importing it again changes nothing, even after it was replaced by a
+    /// keyed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<String>,
     /// From then on it is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,

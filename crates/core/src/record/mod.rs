@@ -17,7 +17,7 @@ mod signing_key;
 mod usage;
 
 pub use api_key::{ApiKey, key_by_hash, keys_of_client};
-pub use audit::{Actor, Audit, audit_of_realm};
+pub use audit::{Actor, Audit, audit_of_realm, audit_of_request};
 pub use client::{
     AuthMethod, AuthMethods, Client, ClientKind, ClientSecret, GrantName, SecretHash, Status, client_by_id, clients_of_realm,
 };

@@ -50,9 +50,12 @@ pub fn check(realm: &RealmState, memory: &Memory, world: &World<'_>, presented: 
 fn open_jwt(realm: &RealmState, typ: &str, rows: &[ClaimRow], world: &World<'_>, presented: &str) -> Result<AccessToken, Why> {
     let expect =
         jwt::Expect { issuer: realm.realm.issuer.as_str(), audiences: &[], typ: &[typ], now: world.now.seconds(), leeway: 0 };
-    let claims = jwt::verify(presented.as_bytes(), &realm.published, &expect).map_err(explain)?;
+    let claims =
+        jwt::verify(presented.as_bytes(), &realm.accepted, &expect).map_err(|error| explain(realm, presented, &error))?;
     let value = |source: ClaimSource| rows.iter().find(|row| row.from == source).and_then(|row| claims.all.get(&row.name));
-    let client_id = value(ClaimSource::ClientId).or_else(|| value(ClaimSource::Subject)).and_then(Value::as_str);
+    // Where tokens have no claim for the client, it is the subject; where they have, it must be there (RFC 9068 §2.2).
+    let names_client = rows.iter().any(|row| row.from == ClaimSource::ClientId);
+    let client_id = value(if names_client { ClaimSource::ClientId } else { ClaimSource::Subject }).and_then(Value::as_str);
     let client_id = client_id.and_then(|id| ClientId::parse(id).ok()).ok_or(Why::TokenMalformed)?;
     let scope = match value(ClaimSource::Scope) {
         None => Scope::default(),
@@ -71,8 +74,14 @@ fn open_jwt(realm: &RealmState, typ: &str, rows: &[ClaimRow], world: &World<'_>,
     })
 }
 
-fn explain(error: JoseError) -> Why {
+/// Says what is wrong with a token that was not accepted.
+fn explain(realm: &RealmState, presented: &str, error: &JoseError) -> Why {
+    let of_another_issuer = || {
+        // Unproven, so it grants nothing: it only tells the likely mistake, a token of another environment, from a forgery.
+        jwt::unproven(presented.as_bytes(), "iss").is_ok_and(|issuer| issuer != realm.realm.issuer.as_str())
+    };
     match error {
+        JoseError::UnknownKey if of_another_issuer() => Why::TokenIssuer,
         JoseError::BadSignature | JoseError::UnknownKey | JoseError::AlgorithmMismatch => Why::TokenSignature,
         JoseError::IssuerMismatch => Why::TokenIssuer,
         JoseError::Expired => Why::TokenExpired,

@@ -29,6 +29,7 @@ fn check(algorithm: Algorithm, changes: Value, expected: Result<(), JoseError>) 
     }
 }
 
+/// Rows: JW-27.
 #[test]
 fn private_and_symmetric_keys_are_refused() {
     for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
@@ -40,6 +41,7 @@ fn private_and_symmetric_keys_are_refused() {
     check(Algorithm::EdDsa, json!({ "kty": "oct", "alg": null }), Err(JoseError::SecretKey));
 }
 
+/// Rows: JW-22.
 #[test]
 fn weak_rsa_keys_are_refused() {
     let weak = Err(JoseError::WeakKey);
@@ -80,6 +82,7 @@ fn weak_rsa_keys_are_refused() {
     }
 }
 
+/// Rows: JW-22.
 #[test]
 fn points_off_the_curve_are_refused() {
     let weak = Err(JoseError::WeakKey);
@@ -106,6 +109,7 @@ fn points_off_the_curve_are_refused() {
     }
 }
 
+/// Rows: JW-22.
 #[test]
 fn low_and_second_spellings_of_ed25519_points_are_refused() {
     let bad = rows(include_str!("../../vectors/ed25519-bad-points.json"));
@@ -179,6 +183,7 @@ fn the_algorithm_of_a_key_is_fixed_once() {
     assert_eq!(chosen(&named, Some(Algorithm::Rs256)), Err(JoseError::AlgorithmMismatch));
 }
 
+/// Rows: JW-27.
 #[test]
 fn key_sets_are_strict_and_bounded() {
     let one = key(Algorithm::Es256).public().to_jwk();

@@ -236,7 +236,8 @@ mod tests {
 
     #[test]
     fn a_message_never_repeats_the_password() {
-        for url in ["postgresql://jeton:hunter2@db.example/x?sslmode=require", "postgresql://jeton:hunter2@db.example/x?nonsense=1"]
+        for url in
+            ["postgresql://jeton:hunter2@db.example/x?sslmode=require", "postgresql://jeton:hunter2@db.example/x?nonsense=1"]
         {
             let refused = Server::parse(url).err().expect("is refused").to_string();
             assert!(!refused.contains("hunter2"), "{refused}");

@@ -72,7 +72,10 @@ fn child() {
             (0..10).for_each(|number| commit(&store, number).expect("commits"));
             fail("jeton.db-wal");
             let unknown = commit(&store, 10).expect_err("is not durable");
-            assert!(matches!(&unknown, CommitError::Fault(Fault::Unavailable(cause)) if cause.contains("unknown")), "{unknown:?}");
+            assert!(
+                matches!(&unknown, CommitError::Fault(Fault::Unavailable(cause)) if cause.contains("unknown")),
+                "{unknown:?}"
+            );
             fail("");
             let stopped = commit(&store, 11).expect_err("a second sync may lie");
             assert!(

@@ -35,7 +35,8 @@
 //! quotes a placeholder stands for a text, bare it stands for a value of that kind. Members that are not listed are an error,
 //! unless the member `"…": "…"` is there. Without an empty `<` line the body is not looked at; with one and nothing behind
 //! it the body must be empty. `# claim: token name value` and `# header: token name value` look inside a captured JWT;
-//! `!name` says that it is absent.
+//! `!name` says that it is absent. `# why: client.secret_wrong` names the exact reason of a refusal, which does not stand in
+//! the answer: who replays the step compares it with the event or the journal. `# demo` marks the steps that the demo shows.
 
 mod answer;
 mod json;
@@ -55,6 +56,7 @@ pub use variables::{Unfilled, Variables};
 pub use write::{Exchange, write_step};
 
 use jeton_core::name::Time;
+use jeton_core::refusal::Why;
 
 /// One file.
 #[derive(Clone, Debug)]
@@ -111,6 +113,10 @@ pub struct Directives {
     pub skip: Option<String>,
     /// The title of an earlier step whose answer must be the same byte for byte.
     pub same_as: Option<String>,
+    /// The exact reason of a refusal, as the client's owner reads it; callers see only its row's code and sentence.
+    pub why: Option<Why>,
+    /// Whether the demo shows this step.
+    pub demo: bool,
     /// Whether the server must close the connection after this answer.
     pub ends: Ending,
     /// Whether the body is compared byte for byte even if it is JSON.

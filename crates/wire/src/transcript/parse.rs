@@ -5,10 +5,12 @@ use super::request::{Request, RequestLines};
 use super::template::{Spelling, Template};
 use super::{Directives, Ending, Expected, ExpectedBody, ExpectedHeader, Step, TokenCheck, TokenPart, Transcript};
 use jeton_core::name::Time;
+use jeton_core::refusal::Why;
 use std::fmt;
 
 /// The keys that a `#` line may have, and the flags among them.
-const KEYS: &str = "source, date, row, rfc, at, note, fixture, host, listener, skip, same, claim, header, raw, closes, exact";
+const KEYS: &str =
+    "source, date, row, rfc, at, note, fixture, host, listener, skip, same, why, claim, header, raw, closes, exact, demo";
 
 /// What is wrong with a file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,12 +151,13 @@ impl Directives {
             Some((key, value)) => (key.trim(), value.trim()),
             None => (text.trim(), ""),
         };
-        let flag = matches!(key, "raw" | "closes" | "exact");
+        let flag = matches!(key, "raw" | "closes" | "exact" | "demo");
         if flag == value.is_empty() {
             match key {
                 "raw" => *raw = true,
                 "closes" => self.ends = Ending::Closed,
                 "exact" => self.exact = true,
+                "demo" => self.demo = true,
                 "source" => self.source = Some(value.to_owned()),
                 "date" => self.date = Some(value.to_owned()),
                 "row" => self.rows.extend(value.split_whitespace().map(str::to_owned)),
@@ -171,6 +174,10 @@ impl Directives {
                 "listener" => self.listener = Some(value.to_owned()),
                 "skip" => self.skip = Some(value.to_owned()),
                 "same" => self.same_as = Some(value.to_owned()),
+                "why" => {
+                    self.why =
+                        Some(Why::by_id(value).ok_or_else(|| wrong(format!("`{value}` is no reason of the table of refusals")))?)
+                }
                 "claim" => self.tokens.push(token_check(line, TokenPart::Claims, value).map_err(wrong)?),
                 "header" => self.tokens.push(token_check(line, TokenPart::Header, value).map_err(wrong)?),
                 _ => return Err(wrong(format!("`{key}` is no directive: there are {KEYS}"))),
@@ -257,6 +264,7 @@ A word before.
 ### A service asks
 # row: CA-02 CA-03
 # at: 2026-11-22T10:00:00Z
+# demo
 It is early.
 > POST /token HTTP/1.1
 > Host: {{host}}
@@ -273,6 +281,7 @@ It is early.
 ### It asks again
 # raw
 # closes
+# why: request.malformed
 > GET / HTTP/1.1\\r\\n
 > \\r\\n
 < closed
@@ -287,6 +296,8 @@ It is early.
         assert_eq!((first.title.as_str(), first.line, first.story.as_str()), ("A service asks", 4, "It is early."));
         assert_eq!(first.directives.rows, ["CA-02", "CA-03"]);
         assert_eq!(first.directives.at.map(Time::seconds), Some(1_795_341_600));
+        assert!(first.directives.demo && !second.directives.demo);
+        assert_eq!(second.directives.why, Some(Why::RequestMalformed));
         assert_eq!(first.expected.statuses, [200, 201]);
         assert_eq!(first.expected.headers.len(), 2);
         assert!(matches!(first.expected.body, ExpectedBody::Json(_)));
@@ -312,6 +323,7 @@ It is early.
             ("### t\n# colour: red\n> GET / HTTP/1.1\n< 200\n", 2, "no directive"),
             ("### t\n# at: noon\n> GET / HTTP/1.1\n< 200\n", 2, "no moment"),
             ("### t\n# raw: yes\n> GET / HTTP/1.1\n< 200\n", 2, "takes no value"),
+            ("### t\n# why: bad luck\n> GET / HTTP/1.1\n< 400\n", 2, "no reason"),
             ("### t\n# host\n> GET / HTTP/1.1\n< 200\n", 2, "needs a value"),
             ("### t\n# claim: token\n> GET / HTTP/1.1\n< 200\n", 2, "token check"),
             ("### t\n> GET / HTTP/1.1\nwords\n< 200\n", 3, "behind the request"),

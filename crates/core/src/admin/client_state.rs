@@ -1,0 +1,103 @@
+//! The state of a client: in use, switched off, suspended for a reason, or gone for ever.
+//!
+//! Whatever stops a client also ends its living tokens, and letting it go on does not revive them.
+
+use super::client::{CLIENT, REALM, WRITE, change, dead_until, target};
+use super::command::{Answer, Command, Effect, Param, ParamKind};
+use super::{Act, AdminStop, Args, show};
+use crate::name::Title;
+use crate::record::{ApiKey, ClientKind, Status, keys_of_client};
+use crate::store::Order;
+use serde_json::{Value, json};
+
+/// The commands about the state of clients.
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        name: "client.disable",
+        scope: WRITE,
+        summary: "Switch a client off: token requests, living tokens and API keys stop at once.",
+        params: &[REALM, CLIENT],
+        answer: Answer::One(show::CLIENT),
+        examples: &[("jeton client disable acme build-7", "until it is enabled")],
+        method: "POST",
+        path: "/v1/realms/{realm}/clients/{client}/disable",
+        effect: Effect::Changes,
+        run: |act, args| stop(act, args, "client.disable", Status::Disabled),
+    },
+    Command {
+        name: "client.suspend",
+        scope: WRITE,
+        summary: "Stop a client for a reason that its owner may read.",
+        params: &[REALM, CLIENT, Param::option("reason", ParamKind::Text, "Why, in one line.").required()],
+        answer: Answer::One(show::CLIENT),
+        examples: &[(
+            "jeton client suspend acme build-7 --reason 'Its secret was found in a public repository'",
+            "everything of it stops, and the reason stands in its record",
+        )],
+        method: "POST",
+        path: "/v1/realms/{realm}/clients/{client}/suspend",
+        effect: Effect::Changes,
+        run: |act, args| {
+            let reason = Title::parse(args.word("reason")?)?;
+            stop(act, args, "client.suspend", Status::Suspended { reason })
+        },
+    },
+    Command {
+        name: "client.enable",
+        scope: WRITE,
+        summary: "Let a client go on; tokens from before stay dead.",
+        params: &[REALM, CLIENT],
+        answer: Answer::One(show::CLIENT),
+        examples: &[("jeton client enable acme build-7", "it may ask for tokens again")],
+        method: "POST",
+        path: "/v1/realms/{realm}/clients/{client}/enable",
+        effect: Effect::Changes,
+        run: |act, args| {
+            change(act, args, "client.enable", |client, _, _| {
+                client.status = Status::Active;
+                Ok(())
+            })
+        },
+    },
+    Command {
+        name: "client.delete",
+        scope: WRITE,
+        summary: "Delete a client for ever: its secrets and keys go, and nobody gets its id again.",
+        params: &[REALM, CLIENT],
+        answer: Answer::One(show::CLIENT),
+        examples: &[("jeton client delete acme build-8", "only its id is remembered")],
+        method: "DELETE",
+        path: "/v1/realms/{realm}/clients/{client}",
+        effect: Effect::Changes,
+        run: |act, args| {
+            let realm = act.realm_to_change(args.word("realm")?)?;
+            delete(act, &realm, args.word("client")?)
+        },
+    },
+];
+
+fn stop(act: &mut Act<'_, '_>, args: &Args, action: &str, status: Status) -> Result<Value, AdminStop> {
+    change(act, args, action, |client, _, now| {
+        client.status = status;
+        client.not_before = dead_until(now);
+        Ok(())
+    })
+}
+
+/// Deletes a client: what is left is its identity.
+pub(super) fn delete(act: &mut Act<'_, '_>, realm: &crate::record::Realm, id: &str) -> Result<Value, AdminStop> {
+    let mut client = act.client(realm, id)?;
+    client.status = Status::Deleted;
+    client.not_before = dead_until(act.now());
+    client.redirect_uris.clear();
+    if let ClientKind::Confidential { secrets, .. } = &mut client.kind {
+        secrets.clear();
+    }
+    let keys: Vec<ApiKey> = act.records.scan(keys_of_client(client.key), None, Order::Ascending, super::act::MOST_ROWS)?;
+    for key in keys {
+        act.update(&ApiKey { status: Status::Deleted, ..key })?;
+    }
+    act.update(&client)?;
+    act.audit(realm, "client.delete", target(realm, &client), json!({}))?;
+    show::client(&client)
+}

@@ -1,0 +1,69 @@
+//! An admin command is one row of one table: command line, admin API and its description are faces of the same rows.
+//!
+//! A command is a decision like any other: it reads records, buffers writes with one audit record for each change, and is
+//! committed whole or not at all. It knows no socket, no file and no terminal.
+
+mod act;
+mod api_key;
+mod apply;
+mod args;
+mod audit;
+mod bootstrap;
+mod client;
+mod client_state;
+mod command;
+mod credential;
+mod dialect_offer;
+pub mod document;
+mod permission;
+mod realm;
+mod resource;
+mod secret;
+mod show;
+mod stop;
+
+pub use act::{ADMIN_REALM, ADMIN_RESOURCE, Act, Context};
+pub use args::{Args, parse_time, unknown};
+pub use bootstrap::{bootstrap, is_admin_realm};
+pub use command::{Answer, Column, Command, Effect, Field, FieldKind, Param, ParamKind, ParamNeed};
+pub use credential::{API_KEY_PREFIX, SECRET_PREFIX, is_generated};
+pub use dialect_offer::DialectOffer;
+pub use stop::{AdminStop, Needed};
+
+/// The scopes of the admin API, each with its sentence.
+pub const AREAS: &[(&str, &str)] = &[
+    ("admin:realms:read", "See realms and their signing keys."),
+    ("admin:realms:write", "Make, change and stop realms."),
+    ("admin:resources:read", "See APIs and their scopes."),
+    ("admin:resources:write", "Make and change APIs and their scopes."),
+    ("admin:clients:read", "See clients."),
+    ("admin:clients:write", "Register, change, stop and delete clients, and grant them scopes."),
+    ("admin:credentials:read", "See the names and states of secrets and API keys; never their values."),
+    ("admin:credentials:write", "Make, end and revoke secrets and API keys."),
+    ("admin:audit:read", "See who changed what, and why requests were refused."),
+    ("admin:usage:read", "See how many tokens a client got."),
+    ("admin:apply:write", "Make everything be as a document says."),
+];
+
+/// Every table of commands, in the order of the documentation.
+const TABLES: &[&[Command]] = &[
+    realm::COMMANDS,
+    resource::COMMANDS,
+    client::COMMANDS,
+    secret::COMMANDS,
+    api_key::COMMANDS,
+    audit::COMMANDS,
+    client_state::COMMANDS,
+    apply::COMMANDS,
+];
+
+/// Every command.
+pub fn commands() -> impl Iterator<Item = &'static Command> {
+    TABLES.iter().copied().flatten()
+}
+
+/// The command of this name.
+#[must_use]
+pub fn command(name: &str) -> Option<&'static Command> {
+    commands().find(|command| command.name == name)
+}

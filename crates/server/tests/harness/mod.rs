@@ -1,0 +1,157 @@
+//! A running server of our own, as a test sees it: the shipped binary in a directory of its own, spoken to over sockets.
+//!
+//! Nothing is built here and nothing is mocked. The server is stopped when its [`Server`] is dropped.
+
+pub mod http;
+
+use jeton_jose::SealKey;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a server may take until it listens.
+const START: Duration = Duration::from_secs(20);
+
+/// A running `jeton serve`.
+pub struct Server {
+    child: Child,
+    directory: TempDir,
+    log: Arc<Mutex<Vec<u8>>>,
+    /// The public listener.
+    pub listen: SocketAddr,
+    /// The listener of health and metrics.
+    pub ops: SocketAddr,
+    /// The listener of the admin API, if there is one.
+    pub admin: Option<SocketAddr>,
+}
+
+impl Server {
+    /// Starts a server whose realms are as the apply file says.
+    pub fn start(fixture: &str) -> Self {
+        Self::start_prepared(fixture, |_| ())
+    }
+
+    /// As [`Server::start`]; before it serves, `prepare` may look at the data directory.
+    pub fn start_prepared(fixture: &str, prepare: impl FnOnce(&Path)) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let file = directory.path().join("fixture.toml");
+        std::fs::write(&file, fixture).expect("the fixture is written");
+        let data = directory.path().join("data");
+        let applied = jeton(&data, &["apply", &file.to_string_lossy(), "--yes"]);
+        assert!(applied.status.success(), "jeton apply failed:\n{}", said(&applied));
+        prepare(&data);
+        Self::serve(directory)
+    }
+
+    fn serve(directory: TempDir) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_jeton"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args(["--sample-api", "true", "--log-format", "json", "--data"])
+            .arg(directory.path().join("data"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        collect(child.stdout.take().expect("stdout is piped"), &log);
+        collect(child.stderr.take().expect("stderr is piped"), &log);
+        let deadline = Instant::now() + START;
+        loop {
+            let said = String::from_utf8_lossy(&log.lock().expect("no reader panics")).into_owned();
+            if let Some((listen, ops, admin)) = addresses(&said) {
+                return Self { child, directory, log, listen, ops, admin };
+            }
+            let ended = child.try_wait().expect("the child can be asked");
+            if ended.is_some() || Instant::now() > deadline {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("the server does not listen ({ended:?}); it said:\n{said}");
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Runs a command of the same binary on the data of this server.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        jeton(&self.directory.path().join("data"), arguments)
+    }
+
+    /// The permissions of a file in the data directory.
+    pub fn mode_of(&self, file: &str) -> u32 {
+        let metadata = std::fs::metadata(self.directory.path().join("data").join(file)).expect("the file is there");
+        std::os::unix::fs::PermissionsExt::mode(&metadata.permissions())
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether the process has not ended.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Everything the server wrote to stdout and stderr until now.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&self.log.lock().expect("no reader panics")).into_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the binary on a data directory.
+pub fn jeton(data: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_jeton"))
+        .args(arguments)
+        .env("JETON_DATA", data)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary runs")
+}
+
+/// The seal key of a data directory: 64 hex digits.
+pub fn seal_key(data: &Path) -> SealKey {
+    let text = std::fs::read_to_string(data.join("seal.key")).expect("the seal key");
+    let digits: Vec<u8> = text.trim().chars().filter_map(|digit| digit.to_digit(16)?.try_into().ok()).collect();
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    SealKey::from_bytes(bytes.try_into().expect("32 bytes"))
+}
+
+/// What a command wrote.
+pub fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Copies a stream line by line until it ends.
+fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<Vec<u8>>>) {
+    let log = Arc::clone(log);
+    thread::spawn(move || {
+        let mut lines = BufReader::new(stream);
+        let mut line = Vec::new();
+        while matches!(lines.read_until(b'\n', &mut line), Ok(read) if read > 0) {
+            log.lock().expect("no reader panics").append(&mut line);
+        }
+    });
+}
+
+/// The addresses in the line that says that the server listens.
+fn addresses(log: &str) -> Option<(SocketAddr, SocketAddr, Option<SocketAddr>)> {
+    let line = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find(|line| line["event"] == "listening")?;
+    let address = |name: &str| line[name].as_str().and_then(|text| text.parse().ok());
+    Some((address("listen")?, address("ops")?, address("admin")))
+}
