@@ -91,14 +91,14 @@ impl ParamKind {
     #[must_use]
     pub fn expected(self) -> String {
         match self {
-            Self::Text | Self::Secret => "a text".into(),
+            Self::Text | Self::Secret | Self::Token => "a text".into(),
             Self::Integer => "a whole number".into(),
             Self::Boolean => "true or false".into(),
             Self::List => "a list of texts".into(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Time => "a moment such as 2027-01-01 or a span such as 90d".into(),
-            Self::Document => "an object".into(),
-            Self::Rows => "a list of objects".into(),
+            Self::Document | Self::Realms => "an object".into(),
+            Self::Clients => "a list of objects".into(),
         }
     }
 
@@ -121,13 +121,13 @@ impl ParamKind {
 fn check(param: &Param, value: &Value) -> Result<(), AdminStop> {
     let all = |test: fn(&Value) -> bool| value.as_array().is_some_and(|list| list.iter().all(test));
     let fits = match param.kind {
-        ParamKind::Text | ParamKind::Secret | ParamKind::Time => value.is_string(),
+        ParamKind::Text | ParamKind::Secret | ParamKind::Token | ParamKind::Time => value.is_string(),
         ParamKind::Integer => value.is_i64(),
         ParamKind::Boolean => value.is_boolean(),
         ParamKind::List => all(Value::is_string),
         ParamKind::Choice(words) => value.as_str().is_some_and(|word| words.contains(&word)),
-        ParamKind::Document => value.is_object(),
-        ParamKind::Rows => all(Value::is_object),
+        ParamKind::Document | ParamKind::Realms => value.is_object(),
+        ParamKind::Clients => all(Value::is_object),
     };
     if fits { Ok(()) } else { Err(AdminStop::Invalid(format!("{}: expected {}", param.name, param.kind.expected()))) }
 }

@@ -1,3 +1,5 @@
+//! Tests of the framing: what passes the border of the connection, and what ends it.
+
 use super::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 

@@ -5,7 +5,7 @@
 use crate::harness::Server;
 use crate::harness::http::{self, Connection, Until};
 use crate::invariants::{Before, liveness, resident};
-use crate::replay::{audit_lines, warm_server};
+use crate::replay::{audit_trail, warm_server};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeSet;
@@ -32,11 +32,14 @@ fn assert_unharmed(before: &Before, server: &mut Server) {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// A connection from another address of the loopback network.
-fn connect_from(source: Ipv4Addr, to: SocketAddr) -> TcpStream {
+/// A connection from another address of the loopback network, perhaps with little room for what comes back.
+fn connect_from(source: Ipv4Addr, to: SocketAddr, room: Option<u32>) -> TcpStream {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
     runtime.block_on(async {
         let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        if let Some(room) = room {
+            socket.set_recv_buffer_size(room).expect("a size");
+        }
         socket.bind((source, 0).into()).expect("the loopback network has this address");
         let stream = socket.connect(to).await.expect("the server accepts").into_std().expect("a plain stream");
         stream.set_nonblocking(false).expect("it can block");
@@ -55,7 +58,7 @@ fn siege(server: &Server, sources: &[Ipv4Addr], right: Ipv4Addr) -> (Vec<u16>, V
                 scope.spawn(move || {
                     let mut statuses = Vec::new();
                     for source in sources.iter().skip(half).step_by(2).cycle() {
-                        let mut connection = Connection::over(connect_from(*source, server.listen));
+                        let mut connection = Connection::over(connect_from(*source, server.listen, None));
                         for _ in 0..25 {
                             if over.load(Ordering::Relaxed) {
                                 return statuses;
@@ -73,7 +76,7 @@ fn siege(server: &Server, sources: &[Ipv4Addr], right: Ipv4Addr) -> (Vec<u16>, V
             })
             .into();
         let mut waits = Vec::new();
-        let mut connection = Connection::over(connect_from(right, server.listen));
+        let mut connection = Connection::over(connect_from(right, server.listen, None));
         for _ in 0..100 {
             let received =
                 connection.ask(&token_request("build-7", "SECR3T-build-7-main", "")).expect("the right client is answered");
@@ -176,19 +179,22 @@ fn drip(server: &Server, head: &str) -> Duration {
     started.elapsed()
 }
 
-/// Asks and asks and reads one byte each 200 ms; returns when the server had enough.
+/// Asks until the server can write no more, then reads one byte each 100 ms; returns how long it was borne with from then on.
 fn sip(server: &Server) -> Duration {
+    let mut stream = connect_from(Ipv4Addr::LOCALHOST, server.listen, Some(4096));
+    stream.set_write_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+    let many = http::get("/acme/.well-known/oauth-authorization-server", &[]).repeat(1000);
+    let full = (0..400).any(|_| stream.write_all(&many).is_err());
+    assert!(full, "the server swallowed everything");
     let started = Instant::now();
-    let mut stream = TcpStream::connect(server.listen).expect("a connection");
-    stream.set_write_timeout(Some(Duration::from_millis(50))).expect("a timeout");
-    let many = http::get("/acme/.well-known/oauth-authorization-server", &[]).repeat(100);
-    for _ in 0..100 {
-        match stream.write_all(&many) {
+    stream.set_write_timeout(Some(Duration::from_millis(1))).expect("a timeout");
+    for _ in 0..150 {
+        match stream.write_all(b"G") {
             Err(error) if !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => break,
             _ => {}
         }
-        thread::sleep(Duration::from_millis(150));
         let _ = std::io::Read::read(&mut stream, &mut [0; 1]);
+        thread::sleep(Duration::from_millis(100));
     }
     started.elapsed()
 }
@@ -226,14 +232,14 @@ fn te_29_slow_peers_are_cut_off_while_others_are_served() {
 fn te_34_a_client_that_hangs_up_at_once_leaves_nothing_behind() {
     let mut server = warm_server(FIXTURE);
     let before = Before::of(&server);
-    let audit = audit_lines(&server);
+    let audit = audit_trail(&server);
     let request = token_request("build-7", "SECR3T-build-7-main", "");
     for cut in (0..300).map(|index| if index % 2 == 0 { request.len() } else { request.len() * index / 300 }) {
         let mut stream = TcpStream::connect(server.listen).expect("a connection");
         let _ = stream.write_all(&request[..cut]);
     }
     assert_unharmed(&before, &mut server);
-    assert_eq!(audit_lines(&server), audit);
+    assert_eq!(audit_trail(&server), audit);
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Server {
     fn serve(directory: TempDir) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_jeton"))
             .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-            .args(["--sample-api", "--log-format", "json", "--data"])
+            .args(["--sample-api", "true", "--log-format", "json", "--data"])
             .arg(directory.path().join("data"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -82,6 +82,12 @@ impl Server {
         jeton(&self.directory.path().join("data"), arguments)
     }
 
+    /// The permissions of a file in the data directory.
+    pub fn mode_of(&self, file: &str) -> u32 {
+        let metadata = std::fs::metadata(self.directory.path().join("data").join(file)).expect("the file is there");
+        std::os::unix::fs::PermissionsExt::mode(&metadata.permissions())
+    }
+
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -109,8 +115,7 @@ impl Drop for Server {
 pub fn jeton(data: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_jeton"))
         .args(arguments)
-        .arg("--data")
-        .arg(data)
+        .env("JETON_DATA", data)
         .stdin(Stdio::null())
         .output()
         .expect("the binary runs")

@@ -9,32 +9,57 @@ pub const WAYS: [&str; 4] = ["default", "header", "form", "both"];
 /// Everything that is not as the plan says.
 pub fn problems(plan: &Plan, records: &[Record], skipped: &[String]) -> Vec<String> {
     let mut problems = Vec::new();
-    let ran = |client: &&Client| !skipped.contains(&client.name);
-    for client in plan.clients.iter().filter(ran) {
-        for target in &plan.targets {
-            let ways = if client.walk_only.is_some() { &WAYS[..1] } else { &WAYS[..] };
-            for way in ways.iter().chain(&["wrong-secret"]) {
-                problems.extend(cell(plan, records, client, target, way));
-            }
+    let cells = cells(plan);
+    for &(client, target, way) in &cells {
+        if !skipped.contains(&client.name) {
+            problems.extend(cell(plan, records, client, target, way));
         }
     }
-    for client in plan.verifiers.iter().filter(ran) {
-        for target in plan.targets.iter().filter(|target| target.jwt.is_some()) {
-            problems.extend(cell(plan, records, client, target, "verify"));
-            problems.extend(cell(plan, records, client, target, "spoilt"));
-        }
-    }
-    problems.extend(records.iter().filter(|record| !is_planned(plan, record)).map(|record| format!("nobody planned {record:?}")));
+    let planned = |record: &Record| cells.iter().any(|(client, target, way)| is_at(record, client, target, way));
+    problems.extend(records.iter().filter(|record| !planned(record)).map(|record| format!("nobody planned {record:?}")));
     problems.extend(reasons(plan));
     problems
 }
 
+/// Every place of the tables that needs a result.
+fn cells(plan: &Plan) -> Vec<(&Client, &Target, &'static str)> {
+    let mut cells = Vec::new();
+    for client in &plan.clients {
+        let ways = if client.walk_only.is_some() { &WAYS[..1] } else { &WAYS[..] };
+        for target in &plan.targets {
+            cells.extend(ways.iter().chain(&["wrong-secret"]).map(|way| (client, target, *way)));
+        }
+    }
+    for client in &plan.verifiers {
+        for target in plan.targets.iter().filter(|target| target.jwt.is_some()) {
+            cells.extend(["verify", "spoilt"].map(|way| (client, target, way)));
+        }
+    }
+    cells
+}
+
+/// Results exactly as the plan promises them.
+pub fn ideal(plan: &Plan) -> Vec<Record> {
+    let record = |(client, target, way): (&Client, &Target, &str)| {
+        let says = plan.differs(&client.name, &target.name, way).and_then(|row| row.says.clone());
+        Record {
+            client: client.name.clone(),
+            version: String::new(),
+            target: target.name.clone(),
+            way: way.to_owned(),
+            outcome: promise(plan, client, target, way).to_owned(),
+            detail: format!("{}: {}", client.errors[0], says.unwrap_or_default()),
+        }
+    };
+    cells(plan).into_iter().map(record).collect()
+}
+
 /// What must happen in one cell.
 fn promise<'a>(plan: &'a Plan, client: &Client, target: &'a Target, way: &str) -> &'a str {
+    if let Some(row) = plan.differs(&client.name, &target.name, way) {
+        return &row.outcome;
+    }
     match way {
-        _ if plan.differs(&client.name, &target.name, way).is_some() => {
-            plan.differs(&client.name, &target.name, way).map_or("", |row| &row.outcome)
-        }
         "default" | "verify" => "pass",
         "wrong-secret" | "spoilt" => "refused",
         _ => target.ways.get(way).map_or("", String::as_str),
@@ -63,15 +88,6 @@ fn cell(plan: &Plan, records: &[Record], client: &Client, target: &Target, way: 
 /// Whether a result belongs to this cell.
 pub fn is_at(record: &Record, client: &Client, target: &Target, way: &str) -> bool {
     record.client == client.name && record.target == target.name && record.way == way
-}
-
-fn is_planned(plan: &Plan, record: &Record) -> bool {
-    let ways: &[&str] = if plan.verifiers.iter().any(|client| client.name == record.client) {
-        &["verify", "spoilt"]
-    } else {
-        &["default", "header", "form", "both", "wrong-secret"]
-    };
-    plan.targets.iter().any(|target| target.name == record.target) && ways.contains(&record.way.as_str())
 }
 
 /// The plan itself: each refusal and each empty cell has its reason, and each row names what is there.
