@@ -99,7 +99,8 @@ pub fn mint(realm: &RealmState, world: &World<'_>, issue: Issue) -> Result<Issue
 fn claim_set(issuer: &str, rows: &[ClaimRow], content: &Content<'_>) -> Vec<u8> {
     let mut json = Vec::with_capacity(512);
     json.push(b'{');
-    for row in rows {
+    // A scope has at least one token (RFC 6749 §3.3): without one there is no claim.
+    for row in rows.iter().filter(|row| row.from != ClaimSource::Scope || !content.issue.scope.is_empty()) {
         if json.len() > 1 {
             json.push(b',');
         }
