@@ -5,21 +5,17 @@ use bytes::Bytes;
 use http::Request;
 use jeton_core::world::World;
 use jeton_wire::Served;
+pub use jeton_wire::admin::Caller;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
-/// Who asks.
-#[derive(Clone, Copy, Debug)]
-pub enum Caller {
-    /// A process of this machine, by the socket in the data directory; the system vouches for its user.
-    Local {
-        /// The user.
-        uid: u32,
-    },
-    /// Somebody on the network, who must show a token.
-    Network,
+/// Serves one request of the admin API or of the realm of administrators.
+pub fn serve(node: &Node, world: &World<'_>, request: &Request<Bytes>, caller: Caller) -> Served {
+    node.admin.serve(world, request, caller)
 }
 
-/// Serves one request of the admin API. The seam: `jeton_wire::admin::Admin::serve` takes the same arguments and comes first.
-pub fn serve(node: &Node, world: &World<'_>, request: &Request<Bytes>, caller: Caller) -> Served {
-    tracing::trace!(?caller, "a request of the admin API");
-    node.admin_wire.serve(world, request)
+/// The user that this process runs as: the owner of its entry in /proc, or else of the data directory.
+pub fn own_uid(data: &Path) -> u32 {
+    let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid());
+    owner(Path::new("/proc/self")).or_else(|_| owner(data)).unwrap_or(u32::MAX)
 }

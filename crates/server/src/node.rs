@@ -7,6 +7,7 @@ use jeton_core::event::{Event, Outcome};
 use jeton_core::name::{RequestId, Time};
 use jeton_core::run::Engine;
 use jeton_wire::Wire;
+use jeton_wire::admin::Admin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -26,8 +27,8 @@ pub struct Node {
     pub engine: Arc<Engine>,
     /// The public face.
     pub wire: Wire,
-    /// The protocol's face at the admin listener: only the realm of administrators.
-    pub admin_wire: Wire,
+    /// The face that administrators see: the admin API, and the realm whose tokens open it.
+    pub admin: Admin,
     /// How the store reads.
     pub reads: Reads,
     /// Counters.

@@ -11,12 +11,16 @@ use crate::slow_hash::SlowHashes;
 use crate::{log, seal, workers};
 use clap::ArgMatches;
 use hyper_util::server::graceful::GracefulShutdown;
+use jeton_core::admin::is_admin_realm;
+use jeton_core::name::Issuer;
 use jeton_core::record::Installation;
 use jeton_core::refusal::Fault;
 use jeton_core::run::Engine;
 use jeton_core::store::{Order, Reader, Store};
 use jeton_core::world::{Facts, World};
 use jeton_store::SqliteStore;
+use jeton_wire::admin::Admin;
+use jeton_wire::dialect::DialectError;
 use jeton_wire::{Options, Wire};
 use std::fmt;
 use std::net::SocketAddr;
@@ -31,9 +35,6 @@ use tokio::sync::watch;
 
 /// Name of the admin socket in the data directory.
 pub const ADMIN_SOCKET: &str = "admin.sock";
-
-/// The realm whose tokens open the admin API; it answers only at the admin listener.
-const ADMIN_REALM: &str = "admin";
 
 /// Why a server cannot start, or cannot go on: one sentence.
 #[derive(Debug)]
@@ -129,11 +130,8 @@ impl Server {
         let (engine, reads) = open(settings)?;
         let engine = Arc::new(engine);
         let node = Arc::new(Node {
-            wire: wire(
-                &engine,
-                Options { sample_api: settings.sample_api, serves: |state| state.realm.name.as_str() != ADMIN_REALM },
-            )?,
-            admin_wire: wire(&engine, Options { sample_api: false, serves: |state| state.realm.name.as_str() == ADMIN_REALM })?,
+            wire: wire(&engine, Options { sample_api: settings.sample_api, serves: |state| !is_admin_realm(state) })?,
+            admin: Admin::new(Arc::clone(&engine), crate::admin::own_uid(&settings.data)).map_err(wrong_dialect)?,
             engine,
             reads,
             metrics: Metrics::new(),
@@ -144,6 +142,7 @@ impl Server {
         });
         let (public, admin, ops) =
             (bind(settings.listen).await?, bind(settings.admin_listen).await?, bind(settings.ops_listen).await?);
+        admin_realm(&node, &address(&admin)?)?;
         let socket = settings.data.join(ADMIN_SOCKET);
         let local = bind_local(&socket)?;
         let (stop, stopped) = watch::channel(false);
@@ -192,16 +191,30 @@ impl Server {
 }
 
 fn wire(engine: &Arc<Engine>, options: Options) -> Result<Wire, ServeError> {
-    Wire::new(Arc::clone(engine), options).map_err(|error| ServeError(error.to_string()))
+    Wire::new(Arc::clone(engine), options).map_err(wrong_dialect)
 }
 
-fn make_directory(path: &Path) -> Result<(), ServeError> {
+fn wrong_dialect(error: DialectError) -> ServeError {
+    ServeError(error.to_string())
+}
+
+/// Makes the realm of administrators on the first start; its issuer is the address of the admin listener.
+fn admin_realm(node: &Node, address: &SocketAddr) -> Result<(), ServeError> {
+    let issuer = Issuer::parse(&format!("http://{address}")).map_err(|error| ServeError(error.to_string()))?;
+    let Moment { now, random, request_id } = Moment::present();
+    let world = World { now, random: &random, request_id: &request_id, facts: &Facts::default() };
+    node.engine.bootstrap(&world, &issuer, node.admin.offers()).map_err(|stop| ServeError(stop.to_string()))
+}
+
+/// Makes the data directory, for its owner alone.
+pub fn make_directory(path: &Path) -> Result<(), ServeError> {
     let mut builder = std::fs::DirBuilder::new();
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.recursive(true).create(path).map_err(|error| ServeError(format!("the data directory {}: {error}", path.display())))
 }
 
-fn open(settings: &Settings) -> Result<(Engine, Reads), ServeError> {
+/// Opens the engine over the store that the settings name.
+pub fn open(settings: &Settings) -> Result<(Engine, Reads), ServeError> {
     let (store, reads): (Arc<dyn Store>, _) = match &settings.database_url {
         Some(_) => return Err(ServeError("this build has no PostgreSQL store yet".into())),
         None => (Arc::new(SqliteStore::open(&settings.data)?), Reads::Quick),

@@ -97,8 +97,8 @@ impl ParamKind {
             Self::List => "a list of texts".into(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Time => "a moment such as 2027-01-01 or a span such as 90d".into(),
-            Self::Document => "an object".into(),
-            Self::Rows => "a list of objects".into(),
+            Self::Document | Self::Realms => "an object".into(),
+            Self::Clients => "a list of objects".into(),
         }
     }
 
@@ -126,8 +126,8 @@ fn check(param: &Param, value: &Value) -> Result<(), AdminStop> {
         ParamKind::Boolean => value.is_boolean(),
         ParamKind::List => all(Value::is_string),
         ParamKind::Choice(words) => value.as_str().is_some_and(|word| words.contains(&word)),
-        ParamKind::Document => value.is_object(),
-        ParamKind::Rows => all(Value::is_object),
+        ParamKind::Document | ParamKind::Realms => value.is_object(),
+        ParamKind::Clients => all(Value::is_object),
     };
     if fits { Ok(()) } else { Err(AdminStop::Invalid(format!("{}: expected {}", param.name, param.kind.expected()))) }
 }

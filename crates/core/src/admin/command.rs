@@ -120,8 +120,10 @@ pub enum ParamKind {
     Secret,
     /// A JSON object; a file on the command line.
     Document,
-    /// A list of JSON objects; a file on the command line.
-    Rows,
+    /// A document of realms; a file on the command line.
+    Realms,
+    /// A list of clients; a file on the command line.
+    Clients,
 }
 
 /// What a command answers.

@@ -10,6 +10,18 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeSet;
 use std::fmt;
 
+/// A message of the parser without the value that it complains about: a secret may stand where it does not belong.
+#[must_use]
+pub fn without_values(message: &str) -> String {
+    let Some((start, end)) = message.find("invalid ").zip(message.rfind(", expected ")) else {
+        return message.to_owned();
+    };
+    match message.get(start..end).and_then(|middle| middle.find(": ").map(|at| start + at)) {
+        Some(cut) => format!("{}{}", &message[..cut], &message[end..]),
+        None => message.to_owned(),
+    }
+}
+
 /// How an installation shall be.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -263,6 +275,15 @@ const NOT_A_TEXT: &str = "a secret is written as a text in quotes";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_repeats_no_value() {
+        for text in [r#"{"client_id":"a","secrets":"hunter2"}"#, r#"{"client_id":"a","secrets":["hunter2, expected "]}"#] {
+            let error = serde_json::from_str::<ClientEntry>(text).map(drop).expect_err("no list of secrets").to_string();
+            assert!(error.contains("hunter2") && !without_values(&error).contains("hunter2"), "{error}");
+        }
+        assert_eq!(without_values("unknown field `a`, expected `b`"), "unknown field `a`, expected `b`");
+    }
 
     #[test]
     fn a_secret_is_never_repeated() {

@@ -1,6 +1,17 @@
-//! The commands of the administrator, one file each.
+//! The command line of administrators is one more face of the table of commands: words in, a table for people or JSON out.
 
-use clap::ArgMatches;
+mod confirm;
+mod csv;
+mod input;
+mod print;
+mod reach;
+mod words;
+
+use crate::settings::{Settings, flags};
+use clap::{Arg, ArgAction, ArgMatches};
+use jeton_core::admin::{Answer, Command, Effect};
+use reach::{Failure, Reach};
+use serde_json::Value;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -14,12 +25,68 @@ impl fmt::Display for CliError {
     }
 }
 
+impl From<Failure> for CliError {
+    fn from(failure: Failure) -> Self {
+        Self(failure.sentence)
+    }
+}
+
+/// What every command of an administrator takes: where the installation is, and how to answer.
+const PLACE: &[&str] = &["config", "data", "database_url", "seal_key_file"];
+
 /// Every command of this directory.
 pub fn commands() -> Vec<clap::Command> {
-    Vec::new()
+    let common = |command: clap::Command| {
+        let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Answer as JSON, for programs");
+        command.args(flags(PLACE)).arg(json).args_override_self(true)
+    };
+    words::nouns(&common)
 }
 
 /// Runs the command of this name.
-pub fn run(name: &str, _matches: &ArgMatches) -> Result<ExitCode, CliError> {
-    Err(CliError(format!("there is no command {name}")))
+pub fn run(name: &str, matches: &ArgMatches) -> Result<ExitCode, CliError> {
+    let (command, matches) = words::find(name, matches)?;
+    let settings = Settings::load(matches).map_err(|error| CliError(error.to_string()))?;
+    let given = input::given(command, matches)?;
+    let look = if matches.get_flag("json") { print::Look::Json } else { print::Look::People };
+    let reach = Reach::find(&settings, command.effect)?;
+    match command.answer {
+        Answer::Plan => plan(&reach, command, given, matches, look),
+        Answer::One(_) | Answer::List(_) => {
+            let answer = confirm::accepted(&reach, command, given)?;
+            print::answer(command, &answer, look)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Shows what would change, asks, and changes it.
+fn plan(
+    reach: &Reach,
+    command: &Command,
+    given: input::Given,
+    matches: &ArgMatches,
+    look: print::Look,
+) -> Result<ExitCode, CliError> {
+    debug_assert_eq!(command.effect, Effect::Changes, "a plan is of changes");
+    let rehearsal_only = matches.get_flag("dry_run");
+    if rehearsal_only || !matches.get_flag("yes") {
+        let mut rehearsal = given.clone();
+        rehearsal.insert("dry_run".into(), Value::Bool(true));
+        let planned = reach.run(command, rehearsal)?;
+        let changes = planned["changes"].as_array().map_or(0, Vec::len);
+        if rehearsal_only || changes == 0 {
+            print::plan(&planned, look)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if look == print::Look::People {
+            print::plan(&planned, look)?;
+        }
+        if !confirm::yes(&format!("Make {changes} changes?"))? {
+            return Err(CliError("nothing was changed; say --yes to make these changes without being asked".into()));
+        }
+    }
+    let done = reach.run(command, given)?;
+    print::plan(&done, look)?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -99,8 +99,8 @@ fn param_schema(param: &Param) -> Value {
         ParamKind::Boolean => json!({ "type": "boolean", "default": false }),
         ParamKind::List => json!({ "type": "array", "items": { "type": "string" } }),
         ParamKind::Choice(words) => json!({ "type": "string", "enum": words }),
-        ParamKind::Document => json!({ "type": "object" }),
-        ParamKind::Rows => json!({ "type": "array", "items": { "type": "object" } }),
+        ParamKind::Document | ParamKind::Realms => json!({ "type": "object" }),
+        ParamKind::Clients => json!({ "type": "array", "items": { "type": "object" } }),
     };
     schema["description"] = param.sentence.into();
     schema

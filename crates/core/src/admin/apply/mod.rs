@@ -2,7 +2,7 @@
 
 use super::act::{Act, Mode};
 use super::command::{Answer, Command, Effect, Param, ParamKind};
-use super::document::{ClientEntry, Document};
+use super::document::{ClientEntry, Document, without_values};
 use super::{AdminStop, Args};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -55,7 +55,7 @@ pub(super) const COMMANDS: &[Command] = &[
             super::client::REALM,
             Param::option(
                 "clients",
-                ParamKind::Rows,
+                ParamKind::Clients,
                 "The clients: TOML, JSON or CSV on the command line, a list of objects in the API.",
             )
             .required()
@@ -106,5 +106,5 @@ fn begin(act: &mut Act<'_, '_>, args: &Args) {
 
 fn read<T: DeserializeOwned>(args: &Args, name: &str) -> Result<T, AdminStop> {
     let value = args.document(name).cloned().unwrap_or_default();
-    serde_json::from_value(value).map_err(|error| AdminStop::Invalid(format!("{name}: {error}")))
+    serde_json::from_value(value).map_err(|error| AdminStop::Invalid(format!("{name}: {}", without_values(&error.to_string()))))
 }

@@ -1,0 +1,57 @@
+//! A question is asked only where somebody can answer it; everywhere else the answer stands on the command line.
+
+use super::CliError;
+use super::input::Given;
+use super::reach::Reach;
+use jeton_core::admin::{Command, ParamKind};
+use serde_json::Value;
+use std::io::{BufRead, IsTerminal, Write};
+
+/// Runs a command; where the dialect needs permissions that were not accepted, somebody is asked.
+pub fn accepted(reach: &Reach, command: &Command, given: Given) -> Result<Value, CliError> {
+    let asks = command.params.iter().any(|param| param.name == "accept" && param.kind == ParamKind::List);
+    let failure = match reach.run(command, given.clone()) {
+        Ok(answer) => return Ok(answer),
+        Err(failure) if failure.needs.is_empty() || !asks => return Err(failure.into()),
+        Err(failure) => failure,
+    };
+    let names: Vec<&str> = failure.needs.iter().map(|need| need.permission.as_str()).collect();
+    if !somebody_is_there() {
+        let flags: Vec<String> = names.iter().map(|name| format!("--accept {name}")).collect();
+        return Err(CliError(format!("{}; say {}", failure.sentence, flags.join(" "))));
+    }
+    tell("This dialect needs what the RFCs do not allow:");
+    for need in &failure.needs {
+        tell(&format!("  {}: {}", need.permission, need.sentence));
+    }
+    if !yes("Accept this for the new realm?")? {
+        return Err(CliError("the realm was not made".into()));
+    }
+    let mut given = given;
+    let known = given.get("accept").and_then(Value::as_array).cloned().unwrap_or_default();
+    let all = known.into_iter().chain(names.into_iter().map(Value::from));
+    given.insert("accept".into(), all.collect());
+    Ok(reach.run(command, given)?)
+}
+
+/// Asks a question; without a terminal the answer is no.
+pub fn yes(question: &str) -> Result<bool, CliError> {
+    if !somebody_is_there() {
+        return Ok(false);
+    }
+    let unreadable = |error: std::io::Error| CliError(format!("the answer cannot be read: {error}"));
+    let mut terminal = std::io::stderr();
+    write!(terminal, "{question} [y/N] ").and_then(|()| terminal.flush()).map_err(unreadable)?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(unreadable)?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+}
+
+fn somebody_is_there() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// A line for the person at the terminal; it is not part of the answer.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,167 @@
+//! A command reaches the installation by the socket of its running server, or else opens the store itself under the same lock.
+
+use super::input::Given;
+use crate::admin::own_uid;
+use crate::request::{Moment, key_pair};
+use crate::serve::{ADMIN_SOCKET, make_directory, open};
+use crate::settings::Settings;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use jeton_core::admin::{AdminStop, Args, Command, DialectOffer, Effect, Needed};
+use jeton_core::record::Actor;
+use jeton_core::run::{Caller, Engine};
+use jeton_core::world::{Facts, Need, World};
+use jeton_wire::admin::{offers, segment};
+use jeton_wire::dialect::Dialects;
+use serde_json::{Map, Value};
+use std::os::unix::net::UnixStream;
+
+/// Most key pairs that one command may need.
+const MOST_NEEDS: usize = 10_000;
+
+/// Why a command was not run.
+#[derive(Debug)]
+pub struct Failure {
+    /// One sentence.
+    pub sentence: String,
+    /// Permissions that must be accepted first.
+    pub needs: Vec<Needed>,
+}
+
+impl Failure {
+    fn new(sentence: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), needs: Vec::new() }
+    }
+}
+
+/// How an installation is reached.
+pub enum Reach {
+    /// By the socket of its server.
+    Socket(Box<tokio::runtime::Runtime>, UnixStream),
+    /// By opening its store.
+    Store(Box<Engine>, Vec<DialectOffer>, Actor),
+}
+
+impl Reach {
+    /// Finds the installation that the settings name. A command that changes something may make a new one.
+    pub fn find(settings: &Settings, effect: Effect) -> Result<Self, Failure> {
+        if settings.database_url.is_none() {
+            // A socket without a listener is what a server left that was killed.
+            if let Ok(stream) = UnixStream::connect(settings.data.join(ADMIN_SOCKET)) {
+                return Self::by_socket(stream);
+            }
+            if effect == Effect::Reads && !settings.data.exists() {
+                let data = settings.data.display();
+                return Err(Failure::new(format!("there is no installation in {data}; name its directory with --data")));
+            }
+        }
+        make_directory(&settings.data).map_err(|error| Failure::new(error.to_string()))?;
+        let (engine, _) = open(settings).map_err(|error| Failure::new(error.to_string()))?;
+        let dialects = Dialects::built_in().map_err(|error| Failure::new(error.to_string()))?;
+        Ok(Self::Store(Box::new(engine), offers(&dialects), Actor::Local { uid: own_uid(&settings.data) }))
+    }
+
+    fn by_socket(stream: UnixStream) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::new(format!("a thread cannot be started: {error}")))?;
+        stream.set_nonblocking(true).map_err(|error| Failure::new(format!("the admin socket: {error}")))?;
+        Ok(Self::Socket(Box::new(runtime), stream))
+    }
+
+    /// Runs a command.
+    pub fn run(&self, command: &Command, given: Given) -> Result<Value, Failure> {
+        match self {
+            Self::Socket(runtime, stream) => {
+                let stream = stream.try_clone().map_err(|error| Failure::new(format!("the admin socket: {error}")))?;
+                let (status, answer) = runtime.block_on(ask(stream, request(command, given)?))?;
+                if (200..300).contains(&status) { Ok(answer) } else { Err(refused(&answer)) }
+            }
+            Self::Store(engine, offers, actor) => {
+                let args = Args::parse(command, given).map_err(|stop| stopped(&stop))?;
+                alone(engine, command, &args, &Caller { actor, dialects: offers })
+            }
+        }
+    }
+}
+
+/// Runs a command on our own engine; key pairs are made here.
+fn alone(engine: &Engine, command: &Command, args: &Args, caller: &Caller<'_>) -> Result<Value, Failure> {
+    let Moment { now, random, request_id } = Moment::present();
+    let mut facts = Facts::default();
+    for _ in 0..MOST_NEEDS {
+        let world = World { now, random: &random, request_id: &request_id, facts: &facts };
+        match engine.administer(&world, command, args, caller) {
+            Ok(answer) => return Ok(answer),
+            Err(AdminStop::Need(Need::KeyPair(algorithm))) => {
+                facts.key_pairs.push(key_pair(algorithm).map_err(|fault| Failure::new(fault.to_string()))?);
+            }
+            Err(stop) => return Err(stopped(&stop)),
+        }
+    }
+    Err(Failure::new("the command needs more and more"))
+}
+
+fn stopped(stop: &AdminStop) -> Failure {
+    let needs = if let AdminStop::Accept(needs) = stop { needs.clone() } else { Vec::new() };
+    Failure { sentence: stop.to_string(), needs }
+}
+
+fn refused(answer: &Value) -> Failure {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let needs = answer["needs"].as_array().into_iter().flatten();
+    let needs = needs.map(|need| Needed { permission: text(&need["permission"]), sentence: text(&need["sentence"]) });
+    Failure { sentence: text(&answer["error_description"]), needs: needs.collect() }
+}
+
+/// A command as a request of the admin API: words of the path, then query or body.
+fn request(command: &Command, mut given: Map<String, Value>) -> Result<http::Request<Full<Bytes>>, Failure> {
+    let word = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut path = String::new();
+    for part in command.path.split('/').skip(1) {
+        let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+        let text = match name {
+            Some(name) => segment(&word(given.remove(name).unwrap_or_default())),
+            None => part.to_owned(),
+        };
+        path.push('/');
+        path.push_str(&text);
+    }
+    let mut body = Bytes::new();
+    if matches!(command.method, "GET" | "DELETE") {
+        for (index, (name, value)) in given.into_iter().enumerate() {
+            let value = match value {
+                Value::Array(words) => words.into_iter().map(word).collect::<Vec<_>>().join(" "),
+                value => word(value),
+            };
+            path.push_str(&format!("{}{name}={}", if index == 0 { '?' } else { '&' }, segment(&value)));
+        }
+    } else {
+        body = Value::Object(given).to_string().into();
+    }
+    http::Request::builder()
+        .method(command.method)
+        .uri(path)
+        .header(http::header::HOST, "localhost")
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(Full::new(body))
+        .map_err(|error| Failure::new(format!("the command cannot be sent: {error}")))
+}
+
+/// One request and its answer on a connection of its own.
+async fn ask(stream: UnixStream, request: http::Request<Full<Bytes>>) -> Result<(u16, Value), Failure> {
+    let lost = |cause: String| Failure::new(format!("the running server did not answer: {cause}"));
+    let stream = tokio::net::UnixStream::from_std(stream).map_err(|error| lost(error.to_string()))?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(error.to_string()))?;
+    let driven = tokio::spawn(connection);
+    let answer = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        Ok::<_, hyper::Error>((status, response.into_body().collect().await?.to_bytes()))
+    };
+    let (status, body) = answer.await.map_err(|error| lost(error.to_string()))?;
+    driven.abort();
+    let answer = serde_json::from_slice(&body).map_err(|_| lost(format!("status {status} without JSON")))?;
+    Ok((status, answer))
+}
