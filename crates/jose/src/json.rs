@@ -136,6 +136,17 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 }
 
+/// Writes a text as JSON. Texts that need no escape, nearly all, are copied as they are.
+pub fn write_text(json: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5B | 0x5D..=0x7E)) {
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
+    } else {
+        json.extend_from_slice(Value::from(text).to_string().as_bytes());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,7 @@ pub struct Setting {
     /// What it is for.
     pub meaning: &'static str,
     /// The one place that reads it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the test that writes docs/generated/settings.md reads it"))]
     pub reader: &'static str,
 }
 
@@ -209,6 +210,13 @@ impl Settings {
         Self::weigh(flags.collect(), environment.collect(), |path| {
             std::fs::read_to_string(path).map_err(|error| SettingsError(format!("{}: {error}", path.display())))
         })
+    }
+
+    /// Settings for a test, in its own directory.
+    #[cfg(test)]
+    pub fn in_directory(path: &Path) -> Self {
+        let flags = [("data", path.display().to_string()), ("log_format", "json".to_owned())];
+        Self::weigh(flags.into(), Vec::new(), |_| Ok(String::new())).expect("they hold")
     }
 
     fn weigh(

@@ -6,7 +6,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE,
 use http::{HeaderValue, Response, StatusCode};
 use jeton_core::refusal::{Fault, Why};
 use jeton_core::token::Issued;
-use serde_json::Value;
+use jeton_jose::json::write_text;
 
 /// Whether a request brought Basic credentials: then a failed authentication is answered with its challenge (RFC 6749 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,27 +23,28 @@ pub fn token(dialect: &Dialect, issued: &Issued) -> Response<Bytes> {
     let mut body = Vec::with_capacity(issued.access_token.len() + 256);
     body.push(b'{');
     for field in &dialect.file.token_reply {
-        let text = |text: &str| Value::String(text.to_owned()).to_string();
-        let value = match &field.from {
-            // Tokens are made of characters that need no escape.
-            ReplySource::AccessToken => Some(format!("\"{}\"", issued.access_token)),
-            ReplySource::Constant(constant) => Some(text(constant)),
-            ReplySource::ExpiresIn if field.shape == ReplyShape::Text => Some(format!("\"{}\"", issued.expires_in)),
-            ReplySource::ExpiresIn => Some(issued.expires_in.to_string()),
-            ReplySource::RefreshToken => issued.refresh_token.as_deref().map(text),
-            ReplySource::ScopeAsAsked => issued.asked.as_deref().map(text),
-            ReplySource::ScopeIfDifferent => {
-                let scope = issued.scope.to_string();
-                (issued.asked.as_deref() != Some(&*scope) && !scope.is_empty()).then(|| text(&scope))
-            }
+        let scope = issued.scope.to_string();
+        let text = match &field.from {
+            ReplySource::AccessToken => Some(&*issued.access_token),
+            ReplySource::Constant(constant) => Some(&**constant),
+            ReplySource::ExpiresIn => None,
+            ReplySource::RefreshToken => issued.refresh_token.as_deref(),
+            ReplySource::ScopeAsAsked => issued.asked.as_deref(),
+            ReplySource::ScopeIfDifferent => (issued.asked.as_deref() != Some(&*scope) && !scope.is_empty()).then_some(&*scope),
         };
-        if let Some(value) = value {
-            if body.len() > 1 {
-                body.push(b',');
-            }
-            body.extend_from_slice(text(&field.name).as_bytes());
-            body.push(b':');
-            body.extend_from_slice(value.as_bytes());
+        let number = (field.from == ReplySource::ExpiresIn).then(|| issued.expires_in.to_string());
+        if text.is_none() && number.is_none() {
+            continue;
+        }
+        if body.len() > 1 {
+            body.push(b',');
+        }
+        write_text(&mut body, &field.name);
+        body.push(b':');
+        match (text, number, field.shape) {
+            (Some(text), ..) => write_text(&mut body, text),
+            (None, Some(number), ReplyShape::Text) => write_text(&mut body, &number),
+            (None, number, _) => body.extend_from_slice(number.unwrap_or_default().as_bytes()),
         }
     }
     body.push(b'}');
