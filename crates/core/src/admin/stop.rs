@@ -72,7 +72,9 @@ impl fmt::Display for AdminStop {
             }
             Self::Accept(needs) => {
                 f.write_str("this dialect needs what the RFCs do not allow; accept it by name:")?;
-                needs.iter().try_for_each(|need| write!(f, " {} ({})", need.permission, need.sentence))
+                needs.iter().enumerate().try_for_each(|(index, need)| {
+                    write!(f, "{} {} ({})", if index == 0 { "" } else { "," }, need.permission, need.sentence)
+                })
             }
             Self::Need(need) => write!(f, "something must be found out first: {need:?}"),
             Self::Fault(fault) => fault.fmt(f),

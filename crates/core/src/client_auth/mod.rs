@@ -3,6 +3,7 @@
 //! RFC 6749 §2.3. The decoder hands over every credential it finds; which of them may stand together is judged here. Unknown
 //! clients and wrong secrets take the same path.
 
+use crate::event::Adoption;
 use crate::form;
 use crate::name::{ClientId, Key};
 use crate::record::{AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret, Permission, SecretHash, Status};
@@ -41,7 +42,7 @@ pub struct AuthenticatedClient {
     client: Arc<Client>,
     secret: Key,
     /// The keyed hash that shall replace a foreign one.
-    adopt: Option<String>,
+    adopt: Option<Adoption>,
 }
 
 impl AuthenticatedClient {
@@ -59,8 +60,8 @@ impl AuthenticatedClient {
 
     /// The keyed hash that shall replace the slow foreign one under which the secret is still kept.
     #[must_use]
-    pub fn adopt(&self) -> Option<&str> {
-        self.adopt.as_deref()
+    pub fn adopt(&self) -> Option<&Adoption> {
+        self.adopt.as_ref()
     }
 }
 
@@ -125,8 +126,8 @@ pub fn authenticate(
     if !known.realm.realm.status.is_active() {
         return Err(stop(Why::RealmInactive));
     }
-    let adopt = matches!(matched.hash, SecretHash::Foreign { .. }).then_some(hash);
     let secret = matched.key;
+    let adopt = matches!(matched.hash, SecretHash::Foreign { .. }).then_some(Adoption { secret, mac: hash });
     Ok(AuthenticatedClient { client, secret, adopt })
 }
 

@@ -41,7 +41,7 @@ fn push_text(plain: &mut Vec<u8>, text: &str) {
 }
 
 /// Opens a token of this realm. Expiry is the caller's check.
-pub(super) fn open(realm: &RealmState, token: &str) -> Result<AccessToken, Why> {
+pub(crate) fn open(realm: &RealmState, token: &str) -> Result<AccessToken, Why> {
     let sealed = token.strip_prefix(PREFIX).ok_or(Why::TokenMalformed)?;
     let sealed = b64::decode(sealed.as_bytes()).map_err(|_| Why::TokenMalformed)?;
     let plain = realm.access_seal.open(realm.realm.key.as_bytes(), &sealed).map_err(|_| Why::TokenSignature)?;

@@ -3,9 +3,11 @@
 //! Somebody at the machine is vouched for by the system; somebody on the network shows a token of the admin realm with the
 //! command's scope (RFC 6750). What a command does is the core's business.
 
+mod guide;
 mod openapi;
 mod place;
 
+pub use guide::guide;
 pub use openapi::document as openapi;
 pub use place::segment;
 
@@ -198,7 +200,7 @@ impl Admin {
         let snapshot = self.engine.memory.snapshot.load();
         let realm = snapshot.realms().find(|state| is_admin_realm(state));
         let realm = realm.map(|state| (state.realm.key, state.realm.name.clone()));
-        Event { realm, client, endpoint: "admin", outcome, used: None }
+        Event { realm, client, endpoint: "admin", outcome, used: None, adopt: None }
     }
 }
 
