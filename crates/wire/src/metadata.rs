@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Request, Response, StatusCode};
 use jeton_core::grant::GRANTS;
-use jeton_core::record::{AccessTokenFormat, AuthMethod, GrantName, Permission, ResourceServer};
+use jeton_core::record::{AccessTokenFormat, AuthMethod, ResourceServer};
 use jeton_core::snapshot::RealmState;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -35,7 +35,9 @@ fn member(state: &RealmState, dialect: &Dialect, field: MetadataField) -> Option
         MetadataField::ScopesSupported => ("scopes_supported", scopes(&state.resources)),
         // RFC 8414 §2: required; empty without an authorization endpoint.
         MetadataField::ResponseTypesSupported => ("response_types_supported", json!([])),
-        MetadataField::GrantTypesSupported => ("grant_types_supported", grants(state)),
+        MetadataField::GrantTypesSupported => {
+            ("grant_types_supported", GRANTS.iter().filter(|grant| (grant.offered)(state)).map(|grant| grant.wire).collect())
+        }
         MetadataField::TokenEndpointAuthMethodsSupported => {
             ("token_endpoint_auth_methods_supported", json!([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]))
         }
@@ -43,12 +45,6 @@ fn member(state: &RealmState, dialect: &Dialect, field: MetadataField) -> Option
         MetadataField::IdTokenSigningAlgValuesSupported => ("id_token_signing_alg_values_supported", algorithms(state)),
         MetadataField::ClaimsSupported => ("claims_supported", claims(state)),
     })
-}
-
-/// The grants that this realm can answer: a refresh token is known only where the realm gives one.
-fn grants(state: &RealmState) -> Value {
-    let refreshes = state.permits(Permission::RefreshWithClientCredentials);
-    GRANTS.iter().filter(|grant| refreshes || grant.name != GrantName::RefreshToken).map(|grant| grant.wire).collect()
 }
 
 /// The algorithms of the realm's keys.
