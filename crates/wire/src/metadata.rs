@@ -42,9 +42,15 @@ fn member(state: &RealmState, dialect: &Dialect, field: MetadataField) -> Option
             ("token_endpoint_auth_methods_supported", json!([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]))
         }
         MetadataField::SubjectTypesSupported => ("subject_types_supported", json!(["public"])),
-        MetadataField::IdTokenSigningAlgValuesSupported => ("id_token_signing_alg_values_supported", json!(["RS256"])),
+        MetadataField::IdTokenSigningAlgValuesSupported => ("id_token_signing_alg_values_supported", algorithms(state)),
         MetadataField::ClaimsSupported => ("claims_supported", claims(state)),
     })
+}
+
+/// The algorithms of the realm's keys.
+fn algorithms(state: &RealmState) -> Value {
+    let names: BTreeSet<&str> = state.published.iter().map(|key| key.algorithm().name()).collect();
+    names.into_iter().collect()
 }
 
 fn scopes(resources: &[ResourceServer]) -> Value {

@@ -124,7 +124,7 @@ fn change_client(game: &mut Game, party: usize) -> Result<(), Broken> {
     game.scribe.note(format!("the administrator at node {at} {words} {}{rival_words}", before.client_id));
     let (around, rival_around) = (game.around(), game.around());
     let mut rival_told = Told::Never;
-    let told = game.nodes[at].engine.transact(&around.world(), |records, _| {
+    let told: Result<(), Stop> = game.nodes[at].engine.transact(&around.world(), |records, _| {
         let mut client = records.read::<Client>(before.key)?.ok_or(Fault::Broken("a client is never gone"))?;
         if let (Some((_, rival)), Told::Never) = (&rival, rival_told) {
             rival_told = update(game, other, &rival_around, (before.key, rival));
@@ -138,7 +138,7 @@ fn change_client(game: &mut Game, party: usize) -> Result<(), Broken> {
 }
 
 fn update(game: &Game, node: usize, around: &Around, (key, change): (Key, &Change)) -> Told {
-    let done = game.nodes[node].engine.transact(&around.world(), |records, _| {
+    let done: Result<(), Stop> = game.nodes[node].engine.transact(&around.world(), |records, _| {
         let mut client = records.read::<Client>(key)?.ok_or(Fault::Broken("a client is never gone"))?;
         change(&mut client);
         Ok(records.update(&client)?)
@@ -229,7 +229,7 @@ fn switch_api_key(game: &mut Game) -> Result<(), Broken> {
     }
     game.scribe.note(format!("the administrator at node {at} switches the API key {} of {}", key.name, key.client_id));
     let around = game.around();
-    let told = game.nodes[at].engine.transact(&around.world(), |records, _| {
+    let told: Result<(), Stop> = game.nodes[at].engine.transact(&around.world(), |records, _| {
         records.read::<ApiKey>(key.key)?;
         Ok(records.update(&key)?)
     });
@@ -258,7 +258,7 @@ fn rotate(game: &mut Game) -> Result<(), Broken> {
     let realm = kept.realm.key;
     game.scribe.note(format!("the administrator at node {at} rotates the keys of {}", kept.realm.name));
     let around = game.around();
-    let told = engine.transact(&around.world(), |records, _| {
+    let told: Result<(), Stop> = engine.transact(&around.world(), |records, _| {
         let keys: Vec<SigningKeyRecord> = records.scan(keys_of_realm(realm), None, Order::Ascending, 100)?;
         for mut key in keys {
             key.state = match key.state {
