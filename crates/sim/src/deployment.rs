@@ -154,7 +154,10 @@ impl Maker<'_> {
             1 => SecretHash::Foreign { phc: slow_hash(&value) },
             _ => SecretHash::Keyed { mac: self.data.secret_hash(realm, &value) },
         };
-        (ClientSecret { key: self.key(), name: label(name), hash, hint: "S3cr".to_owned(), expires_at: None, import: None }, value)
+        (
+            ClientSecret { key: self.key(), name: label(name), hash, hint: "S3cr".to_owned(), expires_at: None, import: None },
+            value,
+        )
     }
 
     /// A new API key of a client, and its value.
@@ -167,7 +170,7 @@ impl Maker<'_> {
             client_id: client.client_id.clone(),
             name: label(name),
             hash: self.data.api_key_hash(client.realm, &value),
-            hint: "jak_".to_owned(),
+            hint: "jak".to_owned(),
             expires_at: None,
             status: Status::Active,
         };
