@@ -128,6 +128,7 @@ impl Wire {
         let resource = &asked.state.resources[resource];
         let operation = &resource.operations[operation];
         if asked.request.method().as_str() != operation.method {
+            // RFC 9110 §15.5.6: the answer MUST name the methods of this place.
             let here = asked.state.resources.iter().flat_map(|resource| &resource.operations);
             let methods: Vec<&str> =
                 here.filter(|other| other.path == operation.path).map(|other| other.method.as_str()).collect();

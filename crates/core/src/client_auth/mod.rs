@@ -11,6 +11,7 @@ use crate::refusal::Why;
 use crate::snapshot::{DataKeys, Memory, RealmState};
 use crate::world::{Need, Presented, Stop, World};
 use jeton_jose::{b64, constant_time_eq, sha256};
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 /// Every credential of one request, as it stood there.
@@ -192,12 +193,13 @@ fn find_secret<'a>(
     presented: &Presented,
     world: &World<'_>,
 ) -> Result<Option<&'a ClientSecret>, Stop> {
-    let digest = sha256(presented.expose().as_bytes());
+    // Only what was made elsewhere is kept as a plain digest.
+    let digest = LazyCell::new(|| sha256(presented.expose().as_bytes()));
     let mut found = None;
     for secret in secrets {
         let same = match &secret.hash {
             SecretHash::Keyed { mac } => constant_time_eq(mac.as_bytes(), hash.as_bytes()),
-            SecretHash::Sha256 { digest: kept } => constant_time_eq(kept.as_bytes(), b64::encode(&digest).as_bytes()),
+            SecretHash::Sha256 { digest: kept } => constant_time_eq(kept.as_bytes(), b64::encode(&*digest).as_bytes()),
             SecretHash::Foreign { .. } => false,
         };
         if same {
@@ -211,7 +213,7 @@ fn find_secret<'a>(
         let SecretHash::Foreign { phc } = &secret.hash else {
             continue;
         };
-        let fact = world.facts.slow_hashes.iter().find(|(of, shown, _)| of == phc && *shown == digest);
+        let fact = world.facts.slow_hashes.iter().find(|(of, shown, _)| of == phc && *shown == *digest);
         match fact {
             Some((_, _, true)) => return Ok(Some(secret)),
             Some((_, _, false)) => {}
