@@ -46,7 +46,8 @@ pub fn apply(engine: &Engine, dialects: &Dialects, document: &Document) -> Resul
     let offers = offers(dialects);
     let caller = Caller { actor: &Actor::System, dialects: &offers };
     let Moment { now, random, request_id } = Moment::present();
-    let mut facts = Facts { key_pairs: make(wanted(dialects, &document)).map_err(|fault| fault.to_string())?, ..Facts::default() };
+    let mut facts =
+        Facts { key_pairs: make(wanted(dialects, &document)).map_err(|fault| fault.to_string())?, ..Facts::default() };
     for _ in 0..MOST_ROUNDS {
         let world = World { now, random: &random, request_id: &request_id, facts: &facts };
         match engine.administer(&world, row, &args, &caller) {

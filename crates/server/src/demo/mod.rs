@@ -124,8 +124,7 @@ pub fn run(given: &ArgMatches) -> Result<ExitCode, DemoError> {
     let events = log::start_into(pen, &settings)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cores).enable_all().build()?;
-    let server =
-        runtime.block_on(Server::start(&settings, &events, cores)).map_err(|error| DemoError(error.to_string()))?;
+    let server = runtime.block_on(Server::start(&settings, &events, cores)).map_err(|error| DemoError(error.to_string()))?;
     let shown = show(&asked, &server, &directory, notes);
     let done = match shown {
         Ok((right, notes)) => {
