@@ -149,7 +149,7 @@ fn a_realm_is_made_from_a_dialect_that_is_accepted_by_name() {
     let desk = Desk::new();
     let wanted = json!({"realm": "acme", "issuer": "https://auth.acme.example/x", "dialect": "loose"});
     match desk.try_run("realm.create", wanted.clone()) {
-        Err(AdminStop::Accept(needs)) => assert_eq!(needs[0].permission, "two-credentials"),
+        Err(AdminStop::Accept(_, needs)) => assert_eq!(needs[0].permission, "two-credentials"),
         other => panic!("{other:?}"),
     }
     let mut accepted = wanted;

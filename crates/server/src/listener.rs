@@ -5,7 +5,7 @@ use crate::framing::{Exchanges, Framed};
 use crate::node::Node;
 use crate::ops;
 use crate::refuse::Violation;
-use crate::request::{Answer, Moment, answer, fault_event};
+use crate::request::{Answer, Asked, Asking, Moment, answer, fault_event};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use jeton_core::event::{Event, Outcome};
 use jeton_core::refusal::Why;
+use jeton_core::world::World;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -144,38 +145,45 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, 
 
 async fn respond(node: &Arc<Node>, face: Face, exchanges: &Exchanges, request: Request<Incoming>) -> Response<Bytes> {
     let (started, moment) = (Instant::now(), Moment::present());
-    let answered = match exchanges.begin() {
-        Some(violation) => refuse(violation),
-        None => match collect(request, face.body_limit(), exchanges).await {
-            Ok(request) => decide(node, face, &moment, &request).await,
-            Err(violation) => refuse(violation),
-        },
+    let collected = match exchanges.begin() {
+        Some(violation) => Err(violation),
+        None => collect(request, face.body_limit(), exchanges).await,
     };
-    let (mut response, event) = answered;
-    if let Some(event) = event {
-        node.note(&event, response.status().as_u16(), started.elapsed(), moment.now, &moment.request_id);
-    }
-    node.metrics.answered(face, response.status());
-    if let Ok(id) = HeaderValue::from_str(moment.request_id.as_str()) {
-        response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
-    }
-    response
-}
-
-async fn decide(node: &Arc<Node>, face: Face, moment: &Moment, request: &Request<Bytes>) -> Answer {
-    let decided = match face {
-        Face::Public => answer(node, moment, request, |node, world, request| node.wire.serve(world, request)).await,
-        Face::Admin(caller) => {
-            answer(node, moment, request, |node, world, request| admin::serve(node, world, request, caller)).await
+    let finish = |moment: &Moment, (mut response, event): Answer| {
+        if let Some(event) = event {
+            node.note(moment, &event, response.status().as_u16(), started.elapsed());
         }
-        Face::Ops => Ok((ops::serve(node, moment.now, request), None)),
+        node.metrics.answered(face, response.status());
+        if let Ok(id) = HeaderValue::from_str(moment.request_id.as_str()) {
+            response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
+        }
+        response
     };
-    decided.unwrap_or_else(|fault| (Violation::FAULT.answer(), Some(fault_event(fault))))
+    let asked = match collected {
+        Ok(request) => Asked { moment, request },
+        Err(violation) => return finish(&moment, refuse(violation)),
+    };
+    let failed = |fault| (Violation::FAULT.answer(), Some(fault_event(fault)));
+    match face {
+        Face::Public => {
+            let decided = answer(node, Asking::Here(&asked), |node, world, request| node.wire.serve(world, request)).await;
+            finish(&asked.moment, decided.unwrap_or_else(failed))
+        }
+        Face::Admin(caller) => {
+            let asked = Arc::new(asked);
+            let serve =
+                move |node: &Node, world: &World<'_>, request: &Request<Bytes>| admin::serve(node, world, request, caller);
+            let decided = answer(node, Asking::Apart(&asked), serve).await;
+            finish(&asked.moment, decided.unwrap_or_else(failed))
+        }
+        Face::Ops => finish(&asked.moment, (ops::serve(node, asked.moment.now, &asked.request), None)),
+    }
 }
 
 fn refuse(violation: Violation) -> Answer {
     let why = if violation.status == 400 { Why::RequestMalformed } else { Why::RequestTooLarge };
-    let event = Event { realm: None, client: None, endpoint: "listener", outcome: Outcome::Refused(why), used: None };
+    let event =
+        Event { realm: None, client: None, endpoint: "listener", outcome: Outcome::Refused(why), used: None, adopt: None };
     (violation.answer(), Some(event))
 }
 

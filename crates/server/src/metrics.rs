@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn what_was_counted_is_shown() {
         let metrics = Metrics::new();
-        let event = |endpoint, outcome| Event { realm: None, client: None, endpoint, outcome, used: None };
+        let event = |endpoint, outcome| Event { realm: None, client: None, endpoint, outcome, used: None, adopt: None };
         metrics.count(&event("token", Outcome::Issued), Duration::from_micros(40));
         metrics.count(&event("token", Outcome::Refused(Why::ClientSecretWrong)), Duration::from_secs(9));
         metrics.count(&event("new", Outcome::Permitted), Duration::ZERO);

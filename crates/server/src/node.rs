@@ -2,10 +2,13 @@
 
 use crate::event_log::EventLog;
 use crate::metrics::Metrics;
+use crate::request::Moment;
 use crate::slow_hash::SlowHashes;
 use jeton_core::event::{Event, Outcome};
-use jeton_core::name::{RequestId, Time};
+use jeton_core::name::Time;
 use jeton_core::run::Engine;
+use jeton_core::tally::Tally;
+use jeton_core::world::Facts;
 use jeton_wire::Wire;
 use jeton_wire::admin::Admin;
 use std::sync::Arc;
@@ -35,6 +38,8 @@ pub struct Node {
     pub metrics: Metrics,
     /// Lines about events.
     pub log: EventLog,
+    /// Usage and refusals that are not written down yet.
+    pub tally: Tally,
     /// Slow hashes, off the request threads.
     pub slow_hashes: SlowHashes,
     /// Whether the node is on its way down.
@@ -57,12 +62,13 @@ impl Node {
             .collect()
     }
 
-    /// Tells log and counters of a decision. The tally of uses and the journal of refusals belong here as well.
-    pub fn note(&self, event: &Event, status: u16, took: Duration, now: Time, request_id: &RequestId) {
+    /// Tells log, counters and tally of a decision.
+    pub fn note(&self, moment: &Moment, event: &Event, status: u16, took: Duration) {
         self.metrics.count(event, took);
-        self.log.record(event, status, took, now, request_id);
+        self.log.record(event, status, took, moment.now, &moment.request_id);
+        self.tally.record(&moment.world(&Facts::default()), event);
         if let Outcome::Faulted(fault) = &event.outcome {
-            tracing::error!(request_id = request_id.as_str(), %fault, "a request failed");
+            tracing::error!(request_id = moment.request_id.as_str(), %fault, "a request failed");
         }
     }
 }

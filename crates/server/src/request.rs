@@ -32,35 +32,73 @@ impl Moment {
         let (request_id, random) = chance::draw();
         Self { now: chance::now(), random, request_id }
     }
+
+    /// The world of a decision at this moment, as far as these facts go.
+    pub fn world<'a>(&'a self, facts: &'a Facts) -> World<'a> {
+        World { now: self.now, random: &self.random, request_id: &self.request_id, facts }
+    }
 }
 
 /// An answer, and what log and counters are told.
 pub type Answer = (http::Response<Bytes>, Option<Event>);
 
+/// A request and all that is fixed about it.
+pub struct Asked {
+    /// When it came, and its chance.
+    pub moment: Moment,
+    /// The request, with its whole body.
+    pub request: Request<Bytes>,
+}
+
+/// A request, and where its decisions run.
+#[derive(Clone, Copy)]
+pub enum Asking<'a> {
+    /// At once, for what reads only memory.
+    Here(&'a Asked),
+    /// On a thread that may wait for the store.
+    Apart(&'a Arc<Asked>),
+}
+
 /// Decides by running `decide` again and again, each time with more facts. `Err` is our fault.
 pub async fn answer(
     node: &Arc<Node>,
-    moment: &Moment,
-    request: &Request<Bytes>,
-    decide: impl Fn(&Node, &World<'_>, &Request<Bytes>) -> Served,
+    asking: Asking<'_>,
+    decide: impl Fn(&Node, &World<'_>, &Request<Bytes>) -> Served + Copy + Send + 'static,
 ) -> Result<Answer, Fault> {
     let mut facts = Facts::default();
     for _ in 0..MOST_ROUNDS {
-        let Moment { now, random, request_id } = moment;
-        let world = World { now: *now, random, request_id, facts: &facts };
-        // A panic is a broken invariant of ours; it must not take other requests with it.
-        let served = catch_unwind(AssertUnwindSafe(|| decide(node, &world, request)));
-        match served.map_err(|_| Fault::Broken("a decision panicked"))? {
+        let (served, now) = match asking {
+            Asking::Here(asked) => (run(node, asked, &facts, decide)?, asked.moment.now),
+            Asking::Apart(asked) => {
+                let now = asked.moment.now;
+                let (node, asked) = (Arc::clone(node), Arc::clone(asked));
+                let (served, met) = apart(move || (run(&node, &asked, &facts, decide), facts)).await?;
+                facts = met;
+                (served?, now)
+            }
+        };
+        match served {
             Served::Answer(response, event) => return Ok((response, event)),
-            Served::Need(need) => facts = meet(node, *now, need, facts).await?,
+            Served::Need(need) => facts = meet(node, now, need, facts).await?,
         }
     }
     Err(Fault::Broken("a decision needs more and more"))
 }
 
+fn run(
+    node: &Node,
+    asked: &Asked,
+    facts: &Facts,
+    decide: impl Fn(&Node, &World<'_>, &Request<Bytes>) -> Served,
+) -> Result<Served, Fault> {
+    let world = asked.moment.world(facts);
+    // A panic is a broken invariant of ours; it must not take other requests with it.
+    catch_unwind(AssertUnwindSafe(|| decide(node, &world, &asked.request))).map_err(|_| Fault::Broken("a decision panicked"))
+}
+
 /// The event of a request that failed before it was decided.
 pub fn fault_event(fault: Fault) -> Event {
-    Event { realm: None, client: None, endpoint: "listener", outcome: Outcome::Faulted(fault), used: None }
+    Event { realm: None, client: None, endpoint: "listener", outcome: Outcome::Faulted(fault), used: None, adopt: None }
 }
 
 async fn meet(node: &Arc<Node>, now: Time, need: Need, mut facts: Facts) -> Result<Facts, Fault> {
@@ -95,4 +133,65 @@ pub fn key_pair(algorithm: Algorithm) -> Result<KeyPair, Fault> {
 
 async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Fault::Broken("work off the request threads panicked"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event_log::EventLog;
+    use crate::settings::Settings;
+    use jeton_core::world::Presented;
+
+    /// What becomes of a request that is decided so, here and apart.
+    async fn decided(
+        decide: impl Fn(&Node, &World<'_>, &Request<Bytes>) -> Served + Copy + Send + 'static,
+    ) -> Vec<Result<String, Fault>> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let settings = Settings::in_directory(directory.path());
+        let events = EventLog::start(&settings).expect("started");
+        let node = Arc::new(crate::serve::node(&settings, events, 1).expect("opened"));
+        let asked = Arc::new(Asked { moment: Moment::present(), request: Request::new(Bytes::new()) });
+        let mut outcomes = Vec::new();
+        for asking in [Asking::Here(&asked), Asking::Apart(&asked)] {
+            let outcome = answer(&node, asking, decide).await;
+            outcomes.push(outcome.map(|(response, _)| String::from_utf8(response.into_body().to_vec()).expect("text")));
+        }
+        outcomes
+    }
+
+    fn told(text: String) -> Served {
+        Served::Answer(http::Response::new(text.into()), None)
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_fault_of_one_request() {
+        for outcome in decided(|_, _, _| panic!("on purpose")).await {
+            assert_eq!(outcome, Err(Fault::Broken("a decision panicked")));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_decision_gets_what_it_needs_and_then_answers() {
+        let outcomes = decided(|_, world, _| {
+            let presented = Presented::new("password");
+            let Some((_, digest, same)) = world.facts.slow_hashes.first() else {
+                let phc = "$pbkdf2-sha512$i=1,l=32$c2FsdA$hn9wzxreAs/zdSWZo6U9xK80x6ZpgVrl1RNVThyM8lI".into();
+                return Served::Need(Need::SlowHash { phc, presented });
+            };
+            match world.facts.key_pairs.first() {
+                None => Served::Need(Need::KeyPair(Algorithm::Es256)),
+                Some(pair) => told(format!("{same} {} {}", *digest == sha256(b"password"), pair.algorithm.name())),
+            }
+        });
+        for outcome in outcomes.await {
+            assert_eq!(outcome, Ok("true true ES256".to_owned()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_decision_that_never_has_enough_is_ended() {
+        for outcome in decided(|_, _, _| Served::Need(Need::KeyPair(Algorithm::EdDsa))).await {
+            assert_eq!(outcome, Err(Fault::Broken("a decision needs more and more")));
+        }
+    }
 }

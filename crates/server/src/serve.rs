@@ -17,8 +17,9 @@ use jeton_core::record::Installation;
 use jeton_core::refusal::Fault;
 use jeton_core::run::Engine;
 use jeton_core::store::{Order, Reader, Store};
+use jeton_core::tally::Tally;
 use jeton_core::world::{Facts, World};
-use jeton_store::SqliteStore;
+use jeton_store::{PostgresStore, SqliteStore};
 use jeton_wire::admin::Admin;
 use jeton_wire::dialect::DialectError;
 use jeton_wire::{Options, Wire};
@@ -127,22 +128,12 @@ impl Server {
     /// Opens the store and listens.
     pub async fn start(settings: &Settings, events: &EventLog, cores: usize) -> Result<Self, ServeError> {
         make_directory(&settings.data)?;
-        let (engine, reads) = open(settings)?;
-        let engine = Arc::new(engine);
-        let node = Arc::new(Node {
-            wire: wire(&engine, Options { sample_api: settings.sample_api, serves: |state| !is_admin_realm(state) })?,
-            admin: Admin::new(Arc::clone(&engine), crate::admin::own_uid(&settings.data)).map_err(wrong_dialect)?,
-            engine,
-            reads,
-            metrics: Metrics::new(),
-            log: events.clone(),
-            slow_hashes: SlowHashes::new(cores),
-            draining: AtomicBool::new(false),
-            followed: AtomicI64::new(Moment::present().now.millis()),
-        });
+        let (from, events) = (settings.clone(), events.clone());
+        let node = Arc::new(apart(move || node(&from, events, cores)).await?);
         let (public, admin, ops) =
             (bind(settings.listen).await?, bind(settings.admin_listen).await?, bind(settings.ops_listen).await?);
-        admin_realm(&node, &address(&admin)?)?;
+        let (administered, issuer) = (Arc::clone(&node), address(&admin)?);
+        apart(move || admin_realm(&administered, &issuer)).await?;
         let socket = settings.data.join(ADMIN_SOCKET);
         let local = bind_local(&socket)?;
         let (stop, stopped) = watch::channel(false);
@@ -191,8 +182,34 @@ impl Server {
         if tokio::time::timeout(patience, finish).await.is_err() {
             tracing::warn!("some requests did not finish in time");
         }
+        let node = Arc::clone(&self.node);
+        // What was counted in the last second.
+        let _ = tokio::task::spawn_blocking(move || workers::flush(&node)).await;
         let _ = std::fs::remove_file(&self.socket);
     }
+}
+
+/// Does what may block, as a store elsewhere does, where it may.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T, ServeError> + Send + 'static) -> Result<T, ServeError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| ServeError("the start panicked".into()))?
+}
+
+/// Opens a node that does not listen yet.
+pub fn node(settings: &Settings, events: EventLog, cores: usize) -> Result<Node, ServeError> {
+    let (engine, reads) = open(settings)?;
+    let engine = Arc::new(engine);
+    Ok(Node {
+        wire: wire(&engine, Options { sample_api: settings.sample_api, serves: |state| !is_admin_realm(state) })?,
+        admin: Admin::new(Arc::clone(&engine), crate::admin::own_uid(&settings.data)).map_err(wrong_dialect)?,
+        engine,
+        reads,
+        metrics: Metrics::new(),
+        log: events,
+        tally: Tally::new(),
+        slow_hashes: SlowHashes::new(cores),
+        draining: AtomicBool::new(false),
+        followed: AtomicI64::new(Moment::present().now.millis()),
+    })
 }
 
 fn wire(engine: &Arc<Engine>, options: Options) -> Result<Wire, ServeError> {
@@ -221,7 +238,7 @@ pub fn make_directory(path: &Path) -> Result<(), ServeError> {
 /// Opens the engine over the store that the settings name.
 pub fn open(settings: &Settings) -> Result<(Engine, Reads), ServeError> {
     let (store, reads): (Arc<dyn Store>, _) = match &settings.database_url {
-        Some(_) => return Err(ServeError("this build has no PostgreSQL store yet".into())),
+        Some(url) => (Arc::new(PostgresStore::connect(url.expose())?), Reads::Slow),
         None => (Arc::new(SqliteStore::open(&settings.data)?), Reads::Quick),
     };
     let Moment { now, random, request_id } = Moment::present();

@@ -1,7 +1,10 @@
-//! Workers do in the background what no request waits for: they follow other nodes and forget what has ended.
+//! Workers do in the background what no request waits for: they follow other nodes, write down what was counted, and forget
+//! what has ended.
 
 use crate::chance;
 use crate::node::Node;
+use crate::request::Moment;
+use jeton_core::world::Facts;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -14,12 +17,29 @@ const ROUNDS_PER_SWEEP: u64 = 30;
 /// Most rows that go in one sweep.
 const SWEPT_AT_ONCE: usize = 1000;
 
-/// Starts the worker of the store. It ends with the node.
+/// Starts the workers. They end with the node.
 pub fn start(node: &Arc<Node>) {
-    let node = Arc::downgrade(node);
-    let spawned = thread::Builder::new().name("follower".into()).spawn(move || follow(&node));
-    if let Err(error) = spawned {
-        tracing::error!(%error, "the follower cannot be started; changes by other nodes will not be seen");
+    for (name, work) in [("follower", follow as fn(&Weak<Node>)), ("writer", write)] {
+        let node = Arc::downgrade(node);
+        if let Err(error) = thread::Builder::new().name(name.into()).spawn(move || work(&node)) {
+            tracing::error!(%error, name, "a worker cannot be started");
+        }
+    }
+}
+
+/// Writes down what was counted.
+pub fn flush(node: &Node) {
+    let moment = Moment::present();
+    if let Err(stop) = node.tally.flush(&node.engine, &moment.world(&Facts::default())) {
+        tracing::warn!(?stop, "some of what was counted could not be written down");
+    }
+}
+
+fn write(node: &Weak<Node>) {
+    while let Some(node) = node.upgrade() {
+        flush(&node);
+        drop(node);
+        thread::sleep(Duration::from_millis(PACE_MILLIS));
     }
 }
 

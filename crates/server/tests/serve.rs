@@ -223,7 +223,10 @@ fn every_answer_has_a_request_id_and_every_refusal_the_same_form() {
         }
         assert_eq!(answer.matches("HTTP/1.1 ").count(), if sent.contains("evil") { 2 } else { 1 }, "{answer}");
     }
-    assert!(header(&get(&server.admin, "/"), "x-request-id").is_some());
+    // The admin API is not open to whoever comes.
+    let denied = get(&server.admin, "/v1/realms");
+    assert_eq!(status(&denied), "401");
+    assert!(header(&denied, "x-request-id").is_some());
     assert!(header(&get(&server.ops, "/"), "x-request-id").is_some());
     server.signal("TERM");
     let (code, log) = server.end();

@@ -6,7 +6,8 @@ use crate::record::{AccessTokenFormat, ClaimRow, ClaimShape, ClaimSource};
 use crate::refusal::Fault;
 use crate::snapshot::RealmState;
 use crate::world::World;
-use jeton_jose::{b64, json};
+use jeton_jose::b64;
+use jeton_jose::json::append_text;
 
 /// What shall be issued: decided, not yet made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +100,8 @@ pub fn mint(realm: &RealmState, world: &World<'_>, issue: Issue) -> Result<Issue
 fn claim_set(issuer: &str, rows: &[ClaimRow], content: &Content<'_>) -> Vec<u8> {
     let mut json = Vec::with_capacity(512);
     json.push(b'{');
-    for row in rows {
+    // A scope has at least one token (RFC 6749 §3.3): without one there is no claim.
+    for row in rows.iter().filter(|row| row.from != ClaimSource::Scope || !content.issue.scope.is_empty()) {
         if json.len() > 1 {
             json.push(b',');
         }
@@ -145,11 +147,8 @@ fn write_list<'a>(json: &mut Vec<u8>, texts: impl Iterator<Item = &'a str>) {
     json.push(b']');
 }
 
-fn write_text(out: &mut Vec<u8>, prefix: &str, text: &str) {
-    match prefix {
-        "" => json::write_text(out, text),
-        prefix => json::write_text(out, &format!("{prefix}{text}")),
-    }
+fn write_text(json: &mut Vec<u8>, prefix: &str, text: &str) {
+    if prefix.is_empty() { append_text(text, json) } else { append_text(&format!("{prefix}{text}"), json) }
 }
 
 #[cfg(test)]

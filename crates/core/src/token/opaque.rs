@@ -30,7 +30,10 @@ pub(super) fn seal(realm: &RealmState, nonce: [u8; 12], content: &Content<'_>) -
         push_text(&mut plain, audience);
     }
     let sealed = realm.access_seal.seal(nonce, realm.realm.key.as_bytes(), &plain);
-    format!("{PREFIX}{}", b64::encode(&sealed))
+    let mut token = Vec::with_capacity(PREFIX.len() + b64::encoded_len(sealed.len()));
+    token.extend_from_slice(PREFIX.as_bytes());
+    b64::append(&sealed, &mut token);
+    String::from_utf8(token).expect("the prefix and base64url are ASCII")
 }
 
 fn push_text(plain: &mut Vec<u8>, text: &str) {

@@ -121,7 +121,7 @@ fn alone(engine: &Engine, command: &Command, args: &Args, caller: &Caller<'_>) -
 }
 
 fn stopped(stop: &AdminStop) -> Failure {
-    let needs = if let AdminStop::Accept(needs) = stop { needs.clone() } else { Vec::new() };
+    let needs = if let AdminStop::Accept(_, needs) = stop { needs.clone() } else { Vec::new() };
     Failure { sentence: stop.to_string(), needs }
 }
 

@@ -28,12 +28,15 @@ pub struct Place<'a> {
 impl Place<'_> {
     /// A token request and a call to the API, as the walk made them.
     pub fn hints(&self, walked: &[Taken<'_>]) -> std::io::Result<Vec<Hint>> {
-        let shown = |taken: &&Taken<'_>| taken.step.directives.demo && taken.answer.status == Some(200);
-        let token = walked.iter().filter(shown).find(|taken| taken.request.method == "POST");
-        let call = walked.iter().filter(shown).find(|taken| {
-            let presented = taken.request.header("Authorization").is_some_and(|value| !value.starts_with("Basic "));
-            presented && taken.request.method == "GET"
-        });
+        let shown = |taken: &Taken<'_>| taken.step.directives.demo && taken.answer.status == Some(200);
+        let presents = |taken: &Taken<'_>| {
+            let token = taken.request.header("Authorization").is_some_and(|value| !value.starts_with("Basic "));
+            token && taken.request.method == "GET"
+        };
+        let at = walked.iter().position(|taken| shown(taken) && presents(taken));
+        let (before, call) = at.map_or((walked, None), |at| (&walked[..at], walked.get(at)));
+        // The last token before the call is the one that it was made with.
+        let token = before.iter().rfind(|taken| shown(taken) && taken.request.method == "POST");
         let mut hints = Vec::new();
         if let Some(token) = token {
             let line = self.curl(&token.request)?;

@@ -108,8 +108,10 @@ impl<W: Write> Screen<W> {
         let mark = if taken.is_right() { self.paint(Ink::Good, "✓") } else { self.paint(Ink::Bad, "✗") };
         let shown = directives.demo || !taken.is_right();
         let title = if shown { self.paint(Ink::Strong, &taken.step.title) } else { taken.step.title.clone() };
-        let aside = match (shown, directives.why) {
-            (false, Some(why)) => self.paint(Ink::Quiet, &format!("  {why}")),
+        let aside = match (shown, directives.why, self.style) {
+            (false, Some(why), _) => self.paint(Ink::Quiet, &format!("  ({why})")),
+            // A program that reads along gets the same text every time.
+            (true, _, Style::Colour) => self.paint(Ink::Quiet, &format!("  {:.1} ms", taken.took.as_secs_f64() * 1000.0)),
             _ => String::new(),
         };
         self.line(&format!(" {mark} {title}{aside}"))?;
@@ -168,8 +170,8 @@ impl<W: Write> Screen<W> {
             0 => self.paint(Ink::Good, &format!("All {steps} steps are as the documents say.")),
             _ => self.paint(Ink::Bad, &format!("{wrong} of {steps} steps are not as the documents say.")),
         };
-        let (seconds, tenths) = (took.as_secs(), took.subsec_millis() / 10);
-        self.line(&format!("\n{verdict}  {}", self.paint(Ink::Quiet, &format!("{seconds}.{tenths:02} s"))))
+        let took = self.paint(Ink::Quiet, &format!("{:.2} s", took.as_secs_f64()));
+        self.line(&format!("\n{verdict}  {took}"))
     }
 
     /// A heading of what follows the walk.
