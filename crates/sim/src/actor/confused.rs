@@ -39,7 +39,8 @@ fn wrong_call(game: &mut Game, party: usize) -> Result<(), Broken> {
         1 => Some("not-a-token".to_owned()),
         _ => token.map(|token| token[..token.len() - 2].to_owned()),
     };
-    let call = CallAsk { house, resource: 0, operation: game.chance.below(3), token, api_key: Some("not-a-key".to_owned()) };
+    let api_key = game.chance.once_in(2).then(|| "not-a-key".to_owned());
+    let call = CallAsk { house, resource: 0, operation: game.chance.below(3), token, api_key };
     game.send("A confused client", &Ask::Call(call))?;
     Ok(())
 }
