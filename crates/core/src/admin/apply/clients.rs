@@ -22,12 +22,7 @@ pub(super) struct Place<'a> {
 }
 
 /// Makes every client of the list be as it says.
-pub(super) fn apply(
-    act: &mut Act<'_, '_>,
-    place: &Place<'_>,
-    entries: &[ClientEntry],
-    plan: &mut Plan,
-) -> Result<(), AdminStop> {
+pub(super) fn apply(act: &mut Act<'_, '_>, place: &Place<'_>, entries: &[ClientEntry], plan: &mut Plan) -> Result<(), AdminStop> {
     let mut named = BTreeSet::new();
     let mut values = BTreeSet::new();
     for entry in entries {
