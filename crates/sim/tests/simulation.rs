@@ -24,13 +24,13 @@ fn play_all(first: u64, seeds: u64, look: impl Fn(&Played) + Sync) {
                     let played = play(seed, Plant::Nothing);
                     look(&played);
                     if played.broken.is_some() {
-                        failed.lock().unwrap().push(played);
+                        failed.lock().expect("no thread panics while it holds the list").push(played);
                     }
                 }
             });
         }
     });
-    let mut failed = failed.into_inner().unwrap();
+    let mut failed = failed.into_inner().expect("every thread has ended");
     failed.sort_by_key(|played| played.seed);
     if let Some(first) = failed.first() {
         let seeds: Vec<u64> = failed.iter().map(|played| played.seed).collect();
