@@ -73,6 +73,11 @@ def tail(log):
     return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
 
 
+def apply(data, document):
+    """Makes realms and clients be as a document says, in the server that runs on this data directory."""
+    subprocess.run([JETON, "apply", document, "--data", data, "--yes"], check=True, stdout=subprocess.DEVNULL)
+
+
 def stop(process):
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)

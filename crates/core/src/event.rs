@@ -16,6 +16,23 @@ pub struct Event {
     pub outcome: Outcome,
     /// The secret or API key that was used with success.
     pub used: Option<Key>,
+    /// A secret that shall be kept under a keyed hash from now on.
+    pub adopt: Option<Adoption>,
+}
+
+/// A secret that was imported under a slow foreign hash has been shown: from now on its keyed hash is kept instead.
+#[derive(Clone)]
+pub struct Adoption {
+    /// The secret, of the event's client.
+    pub secret: Key,
+    /// Its keyed hash.
+    pub mac: String,
+}
+
+impl std::fmt::Debug for Adoption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Adoption({})", self.secret)
+    }
 }
 
 /// What was decided.

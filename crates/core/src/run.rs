@@ -1,11 +1,11 @@
 //! The engine runs decisions: over the snapshot for the hot path, over guarded records for changes. The one retry loop is here.
 
 use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, bootstrap};
-use crate::client_auth::{AuthenticatedClient, Known};
+use crate::client_auth::Known;
 use crate::name::{Issuer, Key, Time};
 use crate::record::{
-    Actor, ApiKey, Client, ClientKind, DataKey, Installation, Kind, Lookup, Realm, Record, ResourceServer, SecretHash,
-    SigningKeyRecord, client_by_id, key_by_hash, keys_of_realm, resources_of_realm,
+    Actor, ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, ResourceServer, SigningKeyRecord, client_by_id,
+    key_by_hash, keys_of_realm, resources_of_realm,
 };
 use crate::refusal::Fault;
 use crate::snapshot::{DataKeys, Memory, RealmState};
@@ -149,19 +149,6 @@ impl Engine {
             Need::SlowHash { .. } | Need::KeyPair(_) => {}
         }
         Ok(())
-    }
-
-    /// Keeps a secret that was shown right under a keyed hash from now on, instead of the slow one it was imported with.
-    pub fn adopt_secret(&self, world: &World<'_>, shown: &AuthenticatedClient) -> Result<(), Stop> {
-        let Some(mac) = shown.adopt() else { return Ok(()) };
-        self.transact(world, |records, _| {
-            let Some(mut client) = records.read::<Client>(shown.client().key)? else { return Ok(()) };
-            let ClientKind::Confidential { secrets, .. } = &mut client.kind else { return Ok(()) };
-            for secret in secrets.iter_mut().filter(|secret| secret.key == shown.secret()) {
-                secret.hash = SecretHash::Keyed { mac: mac.to_owned() };
-            }
-            Ok(records.update(&client)?)
-        })
     }
 
     /// Follows what other processes wrote. Returns how many changes there were.

@@ -2,9 +2,9 @@
 //!
 //! It is bounded: a flood of refusals keeps the newest of each client and forgets the rest. A crash loses the last second.
 
-use crate::event::{Event, Outcome};
+use crate::event::{Adoption, Event, Outcome};
 use crate::name::{Key, RequestId, Time};
-use crate::record::{JournalEntry, LastUse, Usage, entries_of_client, usage_of_client};
+use crate::record::{Client, ClientKind, JournalEntry, LastUse, SecretHash, Usage, entries_of_client, usage_of_client};
 use crate::run::Engine;
 use crate::store::{Order, Place, Records};
 use crate::world::{Stop, World};
@@ -34,6 +34,7 @@ pub struct Tally {
 struct Shard {
     usage: BTreeMap<(Key, i64), Counts>,
     last_uses: BTreeMap<Key, Time>,
+    adoptions: BTreeMap<Key, Vec<Adoption>>,
     journal: BTreeMap<(Key, Option<Key>), Vec<JournalEntry>>,
 }
 
@@ -69,6 +70,12 @@ impl Tally {
         if let Some(used) = event.used {
             shard.last_uses.insert(used, world.now);
         }
+        if let (Some(client), Some(adoption)) = (client, &event.adopt) {
+            let adoptions = shard.adoptions.entry(client).or_default();
+            if !adoptions.iter().any(|known| known.secret == adoption.secret) {
+                adoptions.push(adoption.clone());
+            }
+        }
         if let (Outcome::Refused(why), Some((realm, _))) = (&event.outcome, &event.realm) {
             let entries = shard.journal.entry((*realm, client)).or_default();
             if entries.len() >= JOURNAL_AT_ONCE {
@@ -99,6 +106,9 @@ impl Tally {
             let last_uses: Vec<_> = taken.last_uses.into_iter().collect();
             for chunk in last_uses.chunks(CHUNK) {
                 engine.transact(world, |records, _| chunk.iter().try_for_each(|used| write_last_use(records, *used)))?;
+            }
+            for (client, adoptions) in taken.adoptions {
+                engine.transact(world, |records, _| adopt(records, client, &adoptions))?;
             }
             for ((realm, client), entries) in taken.journal {
                 engine.transact(world, |records, _| write_journal(records, realm, client, &entries))?;
@@ -140,6 +150,22 @@ fn write_last_use(records: &mut Records<'_>, (key, at): (Key, Time)) -> Result<(
     match records.read::<LastUse>(key)? {
         Some(_) => records.update(&now)?,
         None => records.insert(&now)?,
+    }
+    Ok(())
+}
+
+/// Keeps secrets that were shown right under keyed hashes, instead of the slow ones they were imported with.
+fn adopt(records: &mut Records<'_>, client: Key, adoptions: &[Adoption]) -> Result<(), Stop> {
+    let Some(mut client) = records.read::<Client>(client)? else { return Ok(()) };
+    let ClientKind::Confidential { secrets, .. } = &mut client.kind else { return Ok(()) };
+    let before = secrets.clone();
+    for secret in secrets.iter_mut().filter(|secret| matches!(secret.hash, SecretHash::Foreign { .. })) {
+        if let Some(adoption) = adoptions.iter().find(|adoption| adoption.secret == secret.key) {
+            secret.hash = SecretHash::Keyed { mac: adoption.mac.clone() };
+        }
+    }
+    if *secrets != before {
+        records.update(&client)?;
     }
     Ok(())
 }

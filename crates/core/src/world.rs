@@ -5,8 +5,9 @@
 use crate::name::{ClientId, Key, RequestId, Time};
 use crate::record::{ApiKey, Client};
 use crate::refusal::{Fault, Why};
-use jeton_jose::{Algorithm, MacKey};
+use jeton_jose::{Algorithm, sha256};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Everything around one request.
 #[derive(Clone, Debug)]
@@ -31,21 +32,26 @@ impl World<'_> {
 
 /// Chance as a tree: every purpose draws from a branch of its own, so that one more draw shifts no other, and a decision that
 /// is run again draws the same values.
-pub struct Random(MacKey);
+pub struct Random(Zeroizing<[u8; 32]>);
 
 impl Random {
     /// From 32 bytes of the operating system's generator, fresh for each request.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self(MacKey::from_bytes(&seed))
+        Self(Zeroizing::new(seed))
     }
 
     /// `N` bytes, at most 32, for a purpose.
+    ///
+    /// They are SHA-256 of the seed, the purpose's length and the purpose. No such input is the beginning of another one, so
+    /// that nothing follows from one draw for another, and half of HMAC's work is enough.
     #[must_use]
     pub fn draw<const N: usize>(&self, purpose: &str) -> [u8; N] {
         const { assert!(N <= 32) }
+        let length = (purpose.len() as u64).to_be_bytes();
+        let input = Zeroizing::new([&self.0[..], &length, purpose.as_bytes()].concat());
         let mut bytes = [0; N];
-        bytes.copy_from_slice(&self.0.mac(&[purpose.as_bytes()])[..N]);
+        bytes.copy_from_slice(&sha256(&input)[..N]);
         bytes
     }
 }

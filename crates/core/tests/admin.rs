@@ -149,7 +149,7 @@ fn a_realm_is_made_from_a_dialect_that_is_accepted_by_name() {
     let desk = Desk::new();
     let wanted = json!({"realm": "acme", "issuer": "https://auth.acme.example/x", "dialect": "loose"});
     match desk.try_run("realm.create", wanted.clone()) {
-        Err(AdminStop::Accept(needs)) => assert_eq!(needs[0].permission, "two-credentials"),
+        Err(AdminStop::Accept(_, needs)) => assert_eq!(needs[0].permission, "two-credentials"),
         other => panic!("{other:?}"),
     }
     let mut accepted = wanted;
@@ -346,18 +346,18 @@ fn a_document_is_taken_whole_or_not_at_all() {
 }
 
 #[test]
-fn thousands_of_clients_are_imported_at_once() {
+fn hundreds_of_clients_are_imported_at_once() {
     let desk = Desk::furnished();
     let client = |n: u32| {
         json!({"client_id": format!("partner.{n}"), "scope": ["read"], "secrets": [{"name": "main", "value": format!("secret number {n:06}")}],
                "api_keys": [{"name": "main", "value": format!("api key number {n:06}")}]})
     };
-    let clients: Vec<Value> = (0..2_000).map(client).collect();
+    let clients: Vec<Value> = (0..300).map(client).collect();
     let done = desk.run("client.import", json!({"realm": "acme", "clients": clients}));
-    assert_eq!(done["changes"].as_array().map(Vec::len), Some(2_000));
-    let page = desk.run("client.list", json!({"realm": "acme", "limit": 1000}));
-    let next = desk.run("client.list", json!({"realm": "acme", "limit": 1000, "after": page["next"]}));
-    assert_eq!(next["items"].as_array().map(Vec::len), Some(1000));
+    assert_eq!(done["changes"].as_array().map(Vec::len), Some(300));
+    let page = desk.run("client.list", json!({"realm": "acme", "limit": 200}));
+    let next = desk.run("client.list", json!({"realm": "acme", "limit": 200, "after": page["next"]}));
+    assert_eq!(next["items"].as_array().map(Vec::len), Some(101));
 }
 
 #[test]

@@ -134,7 +134,6 @@ impl House {
             name: Label::parse("main").expect("a label"),
             hash,
             hint: "a+se".into(),
-            import: None,
             expires_at: None,
         };
         if let ClientKind::Confidential { secrets, .. } = &mut client.kind {

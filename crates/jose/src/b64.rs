@@ -22,7 +22,7 @@ pub fn decode(text: &[u8]) -> Result<Vec<u8>, JoseError> {
 }
 
 /// Appends the encoding of `bytes` to `out`. Nothing but `A-Za-z0-9-_` is ever appended.
-pub(crate) fn append(bytes: &[u8], out: &mut Vec<u8>) {
+pub fn append(bytes: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + encoded_len(bytes.len()), 0);
     let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut out[start..]).expect("the slice has the exact length");
@@ -30,7 +30,8 @@ pub(crate) fn append(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The length of the encoding of `len` bytes: four characters for three bytes, without padding.
-pub(crate) const fn encoded_len(len: usize) -> usize {
+#[must_use]
+pub const fn encoded_len(len: usize) -> usize {
     len / 3 * 4 + [0, 2, 3][len % 3]
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It is UTF-8 without a byte order mark, holds one value and nothing but white space after it, has no member twice
 //! at any depth (names are compared after their escapes are decoded), and is neither longer nor deeper than its
-//! limits. This file does not know what the members mean, and it writes no JSON (RFC 8259, RFC 7515 §4).
+//! limits. This file does not know what the members mean, and it writes nothing but texts (RFC 8259, RFC 7515 §4).
 
 use crate::JoseError;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -41,6 +41,18 @@ pub fn parse(bytes: &[u8], max: usize) -> Result<Value, JoseError> {
     let value = strict.deserialize(&mut source).map_err(|_| verdict.get())?;
     source.end().map_err(|_| JoseError::Malformed)?;
     Ok(value)
+}
+
+/// Appends a text as JSON has it; nearly every text of ours needs no escape and is copied as it is (RFC 8259 §7).
+pub fn append_text(text: &str, out: &mut Vec<u8>) {
+    let is_plain = text.bytes().fold(true, |plain, byte| plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\'));
+    if is_plain {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        serde_json::to_writer(out, text).expect("a text is always JSON, and a vector takes every byte");
+    }
 }
 
 /// Builds a value while it counts the depth and watches for names that come again.
@@ -139,6 +151,16 @@ impl<'de> Visitor<'de> for Strict<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_written_as_it_is_read() {
+        for text in ["", "plain", "a\"b\\c", "\0\u{1f}\n", "é\u{2028}\u{10ffff}\x7f"] {
+            let mut json = b"[".to_vec();
+            append_text(text, &mut json);
+            json.push(b']');
+            assert_eq!(parse(&json, 1000).expect("JSON")[0], *text);
+        }
+    }
 
     fn check(text: &[u8], expected: Result<(), JoseError>) {
         assert_eq!(parse(text, 1000).map(drop), expected, "{:?}", String::from_utf8_lossy(text));

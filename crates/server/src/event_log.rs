@@ -63,7 +63,8 @@ impl EventLog {
         Self::to(io::stderr(), settings.log_format, settings.log_level)
     }
 
-    fn to(sink: impl Write + Send + 'static, form: LogFormat, level: Level) -> io::Result<Self> {
+    /// Starts a writer that writes there.
+    pub fn to(sink: impl Write + Send + 'static, form: LogFormat, level: Level) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             shards: std::array::from_fn(|_| Mutex::default()),
             told: AtomicBool::new(false),

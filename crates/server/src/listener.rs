@@ -182,7 +182,8 @@ async fn respond(node: &Arc<Node>, face: Face, exchanges: &Exchanges, request: R
 
 fn refuse(violation: Violation) -> Answer {
     let why = if violation.status == 400 { Why::RequestMalformed } else { Why::RequestTooLarge };
-    let event = Event { realm: None, client: None, endpoint: "listener", outcome: Outcome::Refused(why), used: None };
+    let event =
+        Event { realm: None, client: None, endpoint: "listener", outcome: Outcome::Refused(why), used: None, adopt: None };
     (violation.answer(), Some(event))
 }
 

@@ -7,7 +7,15 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// Starts the log of this process, and gives the part that takes events.
 pub fn start(settings: &Settings) -> io::Result<EventLog> {
-    let events = EventLog::start(settings)?;
+    begin(EventLog::start(settings)?, settings)
+}
+
+/// The same, written somewhere else than standard error.
+pub fn start_into(sink: impl io::Write + Send + 'static, settings: &Settings) -> io::Result<EventLog> {
+    begin(EventLog::to(sink, settings.log_format, settings.log_level)?, settings)
+}
+
+fn begin(events: EventLog, settings: &Settings) -> io::Result<EventLog> {
     let lines = events.clone();
     let builder = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::from_level(settings.log_level))

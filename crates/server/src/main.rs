@@ -3,6 +3,7 @@
 mod admin;
 mod chance;
 mod cli;
+mod demo;
 mod event_log;
 mod framing;
 mod listener;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let matches = command().get_matches();
     let done = match matches.subcommand() {
         Some(("serve", given)) => serve::run(given).map_err(|error| error.to_string()),
+        Some(("demo", given)) => demo::run(given).map_err(|error| error.to_string()),
         Some((name, given)) => cli::run(name, given).map_err(|error| error.to_string()),
         None => return ExitCode::from(2),
     };
@@ -41,6 +43,7 @@ fn command() -> clap::Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(serve::command())
+        .subcommand(demo::command())
         .subcommands(cli::commands())
 }
 

@@ -174,12 +174,12 @@ impl Collector for Reading {
             }
             Ok(())
         })?;
-        self.process(&mut out)
+        self.about_the_process(&mut out)
     }
 }
 
 impl Reading {
-    fn process(&self, out: &mut DescriptorEncoder<'_>) -> Written {
+    fn about_the_process(&self, out: &mut DescriptorEncoder<'_>) -> Written {
         let about = ("jeton_log_lines_dropped", "Lines of the log that nobody read in time");
         family(out, about, MetricType::Counter, |metric| metric.encode_counter::<NoLabelSet, _, u64>(&self.lines_dropped, None))?;
         family(out, ("jeton_build", "The version that runs"), MetricType::Info, |metric| {
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn what_was_counted_is_shown() {
         let metrics = Metrics::new();
-        let event = |endpoint, outcome| Event { realm: None, client: None, endpoint, outcome, used: None };
+        let event = |endpoint, outcome| Event { realm: None, client: None, endpoint, outcome, used: None, adopt: None };
         metrics.count(&event("token", Outcome::Issued), Duration::from_micros(40));
         metrics.count(&event("token", Outcome::Refused(Why::ClientSecretWrong)), Duration::from_secs(9));
         metrics.count(&event("new", Outcome::Permitted), Duration::ZERO);

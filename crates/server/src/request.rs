@@ -98,7 +98,7 @@ fn run(
 
 /// The event of a request that failed before it was decided.
 pub fn fault_event(fault: Fault) -> Event {
-    Event { realm: None, client: None, endpoint: "listener", outcome: Outcome::Faulted(fault), used: None }
+    Event { realm: None, client: None, endpoint: "listener", outcome: Outcome::Faulted(fault), used: None, adopt: None }
 }
 
 async fn meet(node: &Arc<Node>, now: Time, need: Need, mut facts: Facts) -> Result<Facts, Fault> {

@@ -159,6 +159,11 @@ impl Server {
         Ok(server)
     }
 
+    /// What it decides with.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.node.engine
+    }
+
     /// Accepts nothing new, and lets running requests finish within this time.
     pub async fn drain(self, patience: Duration) {
         self.node.draining.store(true, Ordering::Relaxed);

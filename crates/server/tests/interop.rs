@@ -4,8 +4,6 @@
 //! `docs/generated/clients.md`; `UPDATE=1` writes it again. A client whose tools are missing is skipped with a line, unless
 //! `JETON_REQUIRE=all`.
 
-#[path = "interop/crate_client.rs"]
-mod crate_client;
 #[path = "interop/drivers.rs"]
 mod drivers;
 #[path = "interop/judge.rs"]
@@ -18,7 +16,7 @@ mod server;
 mod table;
 
 use drivers::{Ran, Record};
-use plan::{Client, Plan};
+use plan::Plan;
 use std::path::{Path, PathBuf};
 
 /// The top of the repository.
@@ -38,7 +36,7 @@ fn other_peoples_clients_get_tokens_in_every_dialect() {
     let mut records = Vec::new();
     let mut skipped = Vec::new();
     for client in plan.clients.iter().chain(&plan.verifiers) {
-        match run(&top, &plan, client, &targets) {
+        match drivers::run(&top, client, &targets) {
             Ran::Said(said) => records.extend(said),
             Ran::Skipped(why) => {
                 println!("skipped: {}: {why}", client.name);
@@ -52,10 +50,6 @@ fn other_peoples_clients_get_tokens_in_every_dialect() {
     let problems = judge::problems(&plan, &records, &skipped);
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
     compare(&top.join("docs/generated/clients.md"), &table::render(&plan, &records, &skipped), &skipped);
-}
-
-fn run(top: &Path, plan: &Plan, client: &Client, targets: &Path) -> Ran {
-    if client.built_in { Ran::Said(crate_client::run(top, client, &plan.targets)) } else { drivers::run(top, client, targets) }
 }
 
 /// Compares with the checked-in table, or writes it. With clients skipped only the lines of those that ran are compared.

@@ -32,24 +32,11 @@ pub fn token_request(dialect: &Dialect, realm: &RealmState, request: &Request<By
         true => None,
         false => basic_credentials(request.headers())?,
     };
-    let parameters = match dialect.file.token_request.body {
-        RequestBody::Form => form_parameters(dialect, request)?,
-        RequestBody::Json => json_parameters(dialect, request)?,
-    };
     let mut canonical = TokenRequest::default();
     canonical.credentials.basic = basic;
-    for (name, value) in parameters {
-        match name.as_str() {
-            "grant_type" => canonical.grant_type = Some(grant_type(dialect, value)),
-            "client_id" => canonical.credentials.body_id = Some(value),
-            "client_secret" => canonical.credentials.body_secret = Some(Presented::new(&value)),
-            "client_assertion" => canonical.credentials.assertion = Some(Presented::new(&value)),
-            "scope" => canonical.scope = Some(value),
-            "resource" => canonical.resources.push(value),
-            "refresh_token" => canonical.refresh_token = Some(Presented::new(&value)),
-            // RFC 6749 §3.2: unrecognised parameters are ignored.
-            _ => {}
-        }
+    match dialect.file.token_request.body {
+        RequestBody::Form => take_form(dialect, request, &mut canonical)?,
+        RequestBody::Json => take_json(dialect, request, &mut canonical)?,
     }
     let complete = dialect.file.token_request.required.iter().all(|name| is_there(&canonical, name));
     if complete { Ok(canonical) } else { Err(Why::RequestParameterMissing) }
@@ -65,34 +52,43 @@ fn is_there(request: &TokenRequest, name: &str) -> bool {
     }
 }
 
-fn grant_type(dialect: &Dialect, wire: String) -> String {
-    dialect.file.token_request.grant_types.get(&wire).cloned().unwrap_or(wire)
-}
-
-fn form_parameters(dialect: &Dialect, request: &Request<Bytes>) -> Result<Vec<(String, String)>, Why> {
+fn take_form(dialect: &Dialect, request: &Request<Bytes>, into: &mut TokenRequest) -> Result<(), Why> {
     expect_content_type(request.headers(), "application/x-www-form-urlencoded")?;
-    let form = Form::parse(request.body(), REPEATABLE)?;
-    Ok(form.iter().map(|(name, value)| (canonical_name(dialect, name), value.to_owned())).collect())
+    for (name, value) in Form::parse(request.body(), REPEATABLE)?.iter() {
+        take(dialect, name, value, into);
+    }
+    Ok(())
 }
 
-fn json_parameters(dialect: &Dialect, request: &Request<Bytes>) -> Result<Vec<(String, String)>, Why> {
+fn take_json(dialect: &Dialect, request: &Request<Bytes>, into: &mut TokenRequest) -> Result<(), Why> {
     expect_content_type(request.headers(), "application/json")?;
     let object = jeton_jose::json::parse_object(request.body(), MAX_BODY).map_err(|_| Why::RequestMalformed)?;
-    let mut parameters = Vec::with_capacity(object.len());
-    for (name, value) in object {
+    for (name, value) in &object {
         let serde_json::Value::String(value) = value else { return Err(Why::RequestMalformed) };
         if value.contains('\0') {
             return Err(Why::RequestMalformed);
         }
         if !value.is_empty() {
-            parameters.push((canonical_name(dialect, &name), value));
+            take(dialect, name, value, into);
         }
     }
-    Ok(parameters)
+    Ok(())
 }
 
-fn canonical_name(dialect: &Dialect, name: &str) -> String {
-    dialect.file.token_request.parameters.get(name).map_or(name, String::as_str).to_owned()
+/// Takes one parameter, under the name that the dialect gives it.
+fn take(dialect: &Dialect, name: &str, value: &str, into: &mut TokenRequest) {
+    let spelling = &dialect.file.token_request;
+    match spelling.parameters.get(name).map_or(name, String::as_str) {
+        "grant_type" => into.grant_type = Some(spelling.grant_types.get(value).map_or(value, String::as_str).to_owned()),
+        "client_id" => into.credentials.body_id = Some(value.to_owned()),
+        "client_secret" => into.credentials.body_secret = Some(Presented::new(value)),
+        "client_assertion" => into.credentials.assertion = Some(Presented::new(value)),
+        "scope" => into.scope = Some(value.to_owned()),
+        "resource" => into.resources.push(value.to_owned()),
+        "refresh_token" => into.refresh_token = Some(Presented::new(value)),
+        // RFC 6749 §3.2: unrecognised parameters are ignored.
+        _ => {}
+    }
 }
 
 /// Exactly this media type, with no parameter but `charset=utf-8` (RFC 6749 appendix B).

@@ -1,12 +1,13 @@
 //! Encoding spells a canonical answer by the realm's dialect.
 
-use crate::dialect::{Challenge, Dialect, Filling, Later, Outward, ReplyShape, ReplySource};
+use crate::dialect::{Challenge, Dialect, Filling, Later, Outward, ReplyField, ReplyShape, ReplySource};
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
+use jeton_core::name::ScopeToken;
 use jeton_core::refusal::{Fault, Why};
 use jeton_core::token::Issued;
-use serde_json::Value;
+use jeton_jose::json::append_text;
 
 /// Whether a request brought Basic credentials: then a failed authentication is answered with its challenge (RFC 6749 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,31 +24,39 @@ pub fn token(dialect: &Dialect, issued: &Issued) -> Response<Bytes> {
     let mut body = Vec::with_capacity(issued.access_token.len() + 256);
     body.push(b'{');
     for field in &dialect.file.token_reply {
-        let text = |text: &str| Value::String(text.to_owned()).to_string();
-        let value = match &field.from {
-            // Tokens are made of characters that need no escape.
-            ReplySource::AccessToken => Some(format!("\"{}\"", issued.access_token)),
-            ReplySource::Constant(constant) => Some(text(constant)),
-            ReplySource::ExpiresIn if field.shape == ReplyShape::Text => Some(format!("\"{}\"", issued.expires_in)),
-            ReplySource::ExpiresIn => Some(issued.expires_in.to_string()),
-            ReplySource::RefreshToken => issued.refresh_token.as_deref().map(text),
-            ReplySource::ScopeAsAsked => issued.asked.as_deref().map(text),
-            ReplySource::ScopeIfDifferent => {
-                let scope = issued.scope.to_string();
-                (issued.asked.as_deref() != Some(&*scope) && !scope.is_empty()).then(|| text(&scope))
-            }
-        };
-        if let Some(value) = value {
-            if body.len() > 1 {
-                body.push(b',');
-            }
-            body.extend_from_slice(text(&field.name).as_bytes());
-            body.push(b':');
-            body.extend_from_slice(value.as_bytes());
+        let before = body.len();
+        if before > 1 {
+            body.push(b',');
+        }
+        append_text(&field.name, &mut body);
+        body.push(b':');
+        // A field without a value is left out.
+        if append_value(field, issued, &mut body).is_none() {
+            body.truncate(before);
         }
     }
     body.push(b'}');
     private(StatusCode::OK, HeaderValue::from_static("application/json"), body)
+}
+
+fn append_value(field: &ReplyField, issued: &Issued, body: &mut Vec<u8>) -> Option<()> {
+    match &field.from {
+        ReplySource::AccessToken => append_text(&issued.access_token, body),
+        ReplySource::Constant(constant) => append_text(constant, body),
+        ReplySource::ExpiresIn if field.shape == ReplyShape::Text => append_text(&issued.expires_in.to_string(), body),
+        ReplySource::ExpiresIn => body.extend_from_slice(issued.expires_in.to_string().as_bytes()),
+        ReplySource::RefreshToken => append_text(issued.refresh_token.as_deref()?, body),
+        ReplySource::ScopeAsAsked => append_text(issued.asked.as_deref()?, body),
+        ReplySource::ScopeIfDifferent => {
+            let names = issued.scope.iter().map(ScopeToken::as_str);
+            let is_as_asked = issued.asked.as_deref().is_some_and(|asked| asked.split(' ').eq(names));
+            if is_as_asked || issued.scope.is_empty() {
+                return None;
+            }
+            append_text(&issued.scope.to_string(), body);
+        }
+    }
+    Some(())
 }
 
 /// A refusal.

@@ -115,11 +115,9 @@ impl Wire {
         };
         match token(self.engine.known(asked.state), asked.world, &request) {
             Ok((issued, client)) => {
-                // A failure here costs only that the slow hash is computed once more next time.
-                let adopted = self.engine.adopt_secret(asked.world, &client);
-                debug_assert!(!matches!(adopted, Err(Stop::Refuse(_))), "adopting a secret refuses nothing");
                 let of = Some((client.client().key, Some(client.client().client_id.clone())));
-                let event = asked.event("token", of, Outcome::Issued, Some(client.secret()));
+                let mut event = asked.event("token", of, Outcome::Issued, Some(client.secret()));
+                event.adopt = client.adopt().cloned();
                 Served::Answer(encode::token(asked.dialect, &issued), Some(event))
             }
             Err(Stopped { stop, client }) => asked.stop("token", stop, client.map(|key| (key, None))),
@@ -130,6 +128,7 @@ impl Wire {
         let resource = &asked.state.resources[resource];
         let operation = &resource.operations[operation];
         if asked.request.method().as_str() != operation.method {
+            // RFC 9110 §15.5.6: the answer MUST name the methods of this place.
             let here = asked.state.resources.iter().flat_map(|resource| &resource.operations);
             let methods: Vec<&str> =
                 here.filter(|other| other.path == operation.path).map(|other| other.method.as_str()).collect();
@@ -216,6 +215,6 @@ impl Asked<'_> {
         used: Option<Key>,
     ) -> Event {
         let realm = Some((self.state.realm.key, self.state.realm.name.clone()));
-        Event { realm, client, endpoint, outcome, used }
+        Event { realm, client, endpoint, outcome, used, adopt: None }
     }
 }

@@ -35,14 +35,22 @@ fn member(state: &RealmState, dialect: &Dialect, field: MetadataField) -> Option
         MetadataField::ScopesSupported => ("scopes_supported", scopes(&state.resources)),
         // RFC 8414 §2: required; empty without an authorization endpoint.
         MetadataField::ResponseTypesSupported => ("response_types_supported", json!([])),
-        MetadataField::GrantTypesSupported => ("grant_types_supported", GRANTS.iter().map(|grant| grant.wire).collect()),
+        MetadataField::GrantTypesSupported => {
+            ("grant_types_supported", GRANTS.iter().filter(|grant| (grant.offered)(state)).map(|grant| grant.wire).collect())
+        }
         MetadataField::TokenEndpointAuthMethodsSupported => {
             ("token_endpoint_auth_methods_supported", json!([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]))
         }
         MetadataField::SubjectTypesSupported => ("subject_types_supported", json!(["public"])),
-        MetadataField::IdTokenSigningAlgValuesSupported => ("id_token_signing_alg_values_supported", json!(["RS256"])),
+        MetadataField::IdTokenSigningAlgValuesSupported => ("id_token_signing_alg_values_supported", algorithms(state)),
         MetadataField::ClaimsSupported => ("claims_supported", claims(state)),
     })
+}
+
+/// The algorithms of the realm's keys.
+fn algorithms(state: &RealmState) -> Value {
+    let names: BTreeSet<&str> = state.published.iter().map(|key| key.algorithm().name()).collect();
+    names.into_iter().collect()
 }
 
 fn scopes(resources: &[ResourceServer]) -> Value {

@@ -91,7 +91,7 @@ impl ParamKind {
     #[must_use]
     pub fn expected(self) -> String {
         match self {
-            Self::Text | Self::Secret => "a text".into(),
+            Self::Text | Self::Secret | Self::Token => "a text".into(),
             Self::Integer => "a whole number".into(),
             Self::Boolean => "true or false".into(),
             Self::List => "a list of texts".into(),
@@ -121,7 +121,7 @@ impl ParamKind {
 fn check(param: &Param, value: &Value) -> Result<(), AdminStop> {
     let all = |test: fn(&Value) -> bool| value.as_array().is_some_and(|list| list.iter().all(test));
     let fits = match param.kind {
-        ParamKind::Text | ParamKind::Secret | ParamKind::Time => value.is_string(),
+        ParamKind::Text | ParamKind::Secret | ParamKind::Token | ParamKind::Time => value.is_string(),
         ParamKind::Integer => value.is_i64(),
         ParamKind::Boolean => value.is_boolean(),
         ParamKind::List => all(Value::is_string),

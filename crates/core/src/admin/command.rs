@@ -47,6 +47,8 @@ impl Command {
 pub enum Effect {
     /// It only reads.
     Reads,
+    /// It reads what it finds, and works without an installation too.
+    Explains,
     /// It changes records, with an audit record for each change.
     Changes,
 }
@@ -118,6 +120,8 @@ pub enum ParamKind {
     Time,
     /// A text that must not be seen: never an argument of the command line.
     Secret,
+    /// A token; on the command line `-` reads it from standard input.
+    Token,
     /// A JSON object; a file on the command line.
     Document,
     /// A document of realms; a file on the command line.

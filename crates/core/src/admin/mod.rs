@@ -21,6 +21,7 @@ mod resource;
 mod secret;
 mod show;
 mod stop;
+mod token;
 
 pub use act::{ADMIN_REALM, ADMIN_RESOURCE, Act, Context};
 pub use args::{Args, parse_time, unknown};
@@ -42,6 +43,7 @@ pub const AREAS: &[(&str, &str)] = &[
     ("admin:credentials:write", "Make, end and revoke secrets and API keys."),
     ("admin:audit:read", "See who changed what, and why requests were refused."),
     ("admin:usage:read", "See how many tokens a client got."),
+    ("admin:tokens:read", "Have tokens explained."),
     ("admin:apply:write", "Make everything be as a document says."),
 ];
 
@@ -55,6 +57,7 @@ const TABLES: &[&[Command]] = &[
     audit::COMMANDS,
     client_state::COMMANDS,
     apply::COMMANDS,
+    token::COMMANDS,
 ];
 
 /// Every command.

@@ -266,7 +266,7 @@ pub(super) fn revise(act: &Act<'_, '_>, realm: &mut Realm, entry: &RealmEntry, o
     let lacking = offer.needs.iter().filter(|permission| !realm.permissions.contains(permission));
     let lacking: Vec<Needed> = lacking.map(|permission| permission::needed(*permission)).collect();
     if !lacking.is_empty() {
-        return Err(AdminStop::Accept(lacking));
+        return Err(AdminStop::Accept(realm.name.clone(), lacking));
     }
     if let Some(overrides) = &entry.settings {
         realm.settings = merged(&realm.name, &offer.defaults, overrides)?;

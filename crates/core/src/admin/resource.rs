@@ -120,6 +120,7 @@ pub(super) const COMMANDS: &[Command] = &[
         examples: &[
             ("jeton scope add acme https://api.acme.example read --sentence 'Read your data.'", "a scope"),
             ("jeton scope add acme https://api.acme.example write --sentence 'Change your data.'", "another one"),
+            ("jeton scope add acme https://api.acme.example legacy --sentence 'What nobody uses.'", "a third one"),
         ],
         method: "POST",
         path: "/v1/realms/{realm}/resources/{resource}/scopes",
@@ -144,7 +145,7 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Take a scope away from a resource server; it is unknown from then on.",
         params: &[REALM, IDENTIFIER, Param::word(2, "scope", "The scope token.")],
         answer: Answer::One(show::RESOURCE),
-        examples: &[("jeton scope remove acme https://api.acme.example write", "nobody gets it any more")],
+        examples: &[("jeton scope remove acme https://api.acme.example legacy", "nobody gets it any more")],
         method: "DELETE",
         path: "/v1/realms/{realm}/resources/{resource}/scopes/{scope}",
         effect: Effect::Changes,

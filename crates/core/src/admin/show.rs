@@ -229,6 +229,15 @@ fn differ(path: &str, before: &Value, after: &Value, found: &mut Vec<Value>) {
         (Value::Null, Value::Object(new)) if !path.is_empty() => {
             differ(path, &Value::Object(none), &Value::Object(new.clone()), found);
         }
+        (Value::Array(old), Value::Array(new)) if old.iter().chain(new).all(Value::is_object) => {
+            let gone = old.iter().filter(|item| !new.contains(item)).map(|item| (item, &Value::Null));
+            let come = new.iter().filter(|item| !old.contains(item)).map(|item| (&Value::Null, item));
+            let known = found.len();
+            found.extend(gone.chain(come).map(|(from, to)| json!({ "field": path, "from": from, "to": to })));
+            if found.len() == known {
+                found.push(json!({ "field": path, "from": "one order", "to": "another order" }));
+            }
+        }
         _ => found.push(json!({ "field": path, "from": before, "to": after })),
     }
 }

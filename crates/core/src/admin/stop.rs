@@ -2,7 +2,7 @@
 //!
 //! Its readers are administrators, so it may name what they named. It never holds a secret.
 
-use crate::name::NameError;
+use crate::name::{NameError, RealmName};
 use crate::refusal::Fault;
 use crate::world::{Need, Stop};
 use std::fmt;
@@ -19,7 +19,7 @@ pub enum AdminStop {
     /// This caller may not do this.
     Denied(String),
     /// The dialect needs permissions that were not accepted.
-    Accept(Vec<Needed>),
+    Accept(RealmName, Vec<Needed>),
     /// Something must be found out first; the command is then run again.
     Need(Need),
     /// Our fault.
@@ -44,7 +44,7 @@ impl AdminStop {
             Self::Taken(_) => "conflict",
             Self::Invalid(_) => "invalid_request",
             Self::Denied(_) => "access_denied",
-            Self::Accept(_) => "acceptance_needed",
+            Self::Accept(..) => "acceptance_needed",
             Self::Need(_) | Self::Fault(Fault::Unavailable(_)) => "temporarily_unavailable",
             Self::Fault(_) => "server_error",
         }
@@ -55,7 +55,7 @@ impl AdminStop {
     pub const fn status(&self) -> u16 {
         match self {
             Self::NotFound(_) => 404,
-            Self::Taken(_) | Self::Accept(_) => 409,
+            Self::Taken(_) | Self::Accept(..) => 409,
             Self::Invalid(_) => 400,
             Self::Denied(_) => 403,
             Self::Need(_) | Self::Fault(Fault::Unavailable(_)) => 503,
@@ -70,9 +70,11 @@ impl fmt::Display for AdminStop {
             Self::NotFound(sentence) | Self::Taken(sentence) | Self::Invalid(sentence) | Self::Denied(sentence) => {
                 f.write_str(sentence)
             }
-            Self::Accept(needs) => {
-                f.write_str("this dialect needs what the RFCs do not allow; accept it by name:")?;
-                needs.iter().try_for_each(|need| write!(f, " {} ({})", need.permission, need.sentence))
+            Self::Accept(realm, needs) => {
+                write!(f, "realm {realm}: its dialect needs what the RFCs do not allow; accept it by name:")?;
+                needs.iter().enumerate().try_for_each(|(index, need)| {
+                    write!(f, "{} {} ({})", if index == 0 { "" } else { "," }, need.permission, need.sentence)
+                })
             }
             Self::Need(need) => write!(f, "something must be found out first: {need:?}"),
             Self::Fault(fault) => fault.fmt(f),

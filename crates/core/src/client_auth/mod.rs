@@ -3,6 +3,7 @@
 //! RFC 6749 §2.3. The decoder hands over every credential it finds; which of them may stand together is judged here. Unknown
 //! clients and wrong secrets take the same path.
 
+use crate::event::Adoption;
 use crate::form;
 use crate::name::{ClientId, Key};
 use crate::record::{AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret, Permission, SecretHash, Status};
@@ -10,6 +11,7 @@ use crate::refusal::Why;
 use crate::snapshot::{DataKeys, Memory, RealmState};
 use crate::world::{Need, Presented, Stop, World};
 use jeton_jose::{b64, constant_time_eq, sha256};
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 /// Every credential of one request, as it stood there.
@@ -41,7 +43,7 @@ pub struct AuthenticatedClient {
     client: Arc<Client>,
     secret: Key,
     /// The keyed hash that shall replace a foreign one.
-    adopt: Option<String>,
+    adopt: Option<Adoption>,
 }
 
 impl AuthenticatedClient {
@@ -59,8 +61,8 @@ impl AuthenticatedClient {
 
     /// The keyed hash that shall replace the slow foreign one under which the secret is still kept.
     #[must_use]
-    pub fn adopt(&self) -> Option<&str> {
-        self.adopt.as_deref()
+    pub fn adopt(&self) -> Option<&Adoption> {
+        self.adopt.as_ref()
     }
 }
 
@@ -125,8 +127,8 @@ pub fn authenticate(
     if !known.realm.realm.status.is_active() {
         return Err(stop(Why::RealmInactive));
     }
-    let adopt = matches!(matched.hash, SecretHash::Foreign { .. }).then_some(hash);
     let secret = matched.key;
+    let adopt = matches!(matched.hash, SecretHash::Foreign { .. }).then_some(Adoption { secret, mac: hash });
     Ok(AuthenticatedClient { client, secret, adopt })
 }
 
@@ -191,12 +193,13 @@ fn find_secret<'a>(
     presented: &Presented,
     world: &World<'_>,
 ) -> Result<Option<&'a ClientSecret>, Stop> {
-    let digest = sha256(presented.expose().as_bytes());
+    // Only what was made elsewhere is kept as a plain digest.
+    let digest = LazyCell::new(|| sha256(presented.expose().as_bytes()));
     let mut found = None;
     for secret in secrets {
         let same = match &secret.hash {
             SecretHash::Keyed { mac } => constant_time_eq(mac.as_bytes(), hash.as_bytes()),
-            SecretHash::Sha256 { digest: kept } => constant_time_eq(kept.as_bytes(), b64::encode(&digest).as_bytes()),
+            SecretHash::Sha256 { digest: kept } => constant_time_eq(kept.as_bytes(), b64::encode(&*digest).as_bytes()),
             SecretHash::Foreign { .. } => false,
         };
         if same {
@@ -210,7 +213,7 @@ fn find_secret<'a>(
         let SecretHash::Foreign { phc } = &secret.hash else {
             continue;
         };
-        let fact = world.facts.slow_hashes.iter().find(|(of, shown, _)| of == phc && *shown == digest);
+        let fact = world.facts.slow_hashes.iter().find(|(of, shown, _)| of == phc && *shown == *digest);
         match fact {
             Some((_, _, true)) => return Ok(Some(secret)),
             Some((_, _, false)) => {}

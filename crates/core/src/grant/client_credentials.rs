@@ -10,7 +10,8 @@ use crate::token::{Issue, Refresh};
 use crate::world::Stop;
 
 /// The descriptor.
-pub(super) const GRANT: Grant = Grant { name: GrantName::ClientCredentials, wire: "client_credentials", exchange };
+pub(super) const GRANT: Grant =
+    Grant { name: GrantName::ClientCredentials, wire: "client_credentials", offered: |_| true, exchange };
 
 fn exchange(asked: &Asked<'_>) -> Result<Issue, Stop> {
     let client = asked.client.client();

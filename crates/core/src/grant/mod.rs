@@ -17,6 +17,8 @@ pub struct Grant {
     pub name: GrantName,
     /// Its `grant_type` (RFC 6749).
     pub wire: &'static str,
+    /// Whether a realm offers it, so that its metadata names it.
+    pub offered: fn(&RealmState) -> bool,
     /// Decides.
     pub exchange: fn(&Asked<'_>) -> Result<Issue, Stop>,
 }

@@ -8,16 +8,22 @@ use super::{Asked, Grant};
 use crate::name::Scope;
 use crate::record::{GrantName, Permission};
 use crate::refusal::Why;
+use crate::snapshot::RealmState;
 use crate::token::{Issue, Refresh, open_refresh};
 use crate::world::Stop;
 
 /// The descriptor.
-pub(super) const GRANT: Grant = Grant { name: GrantName::RefreshToken, wire: "refresh_token", exchange };
+pub(super) const GRANT: Grant = Grant { name: GrantName::RefreshToken, wire: "refresh_token", offered, exchange };
+
+/// Without people, only this permission makes refresh tokens.
+fn offered(realm: &RealmState) -> bool {
+    realm.permits(Permission::RefreshWithClientCredentials)
+}
 
 fn exchange(asked: &Asked<'_>) -> Result<Issue, Stop> {
     let client = asked.client.client();
     let presented = asked.refresh_token.ok_or(Why::RequestParameterMissing)?;
-    if !asked.realm.permits(Permission::RefreshWithClientCredentials) {
+    if !offered(asked.realm) {
         return Err(Why::RefreshTokenInvalid.into());
     }
     let token = open_refresh(asked.realm, presented.expose())?;

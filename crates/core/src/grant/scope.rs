@@ -91,6 +91,9 @@ fn target(asked: &Asked<'_>, scope: Scope, explicit: bool) -> Result<Granted, Wh
 
 /// A set has one order.
 fn canonical(scope: Scope) -> Scope {
+    if scope.iter().is_sorted() {
+        return scope;
+    }
     let mut tokens: Vec<ScopeToken> = scope.iter().cloned().collect();
     tokens.sort_unstable();
     tokens.into_iter().collect()

@@ -161,7 +161,8 @@ impl Mount {
             return Err(NameError("a mount's host is a lower-case host name, with :port where it has one"));
         }
         let plain = |segment: &str| {
-            !matches!(segment, "" | "." | "..")
+            // Below /.well-known stand the documents of every realm of the host (RFC 8414 §3.1).
+            !matches!(segment, "" | "." | ".." | ".well-known")
                 && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
         };
         let path = path.strip_suffix('/').unwrap_or(path);
@@ -196,7 +197,7 @@ mod tests {
     #[test]
     fn a_mount_has_a_plain_path() {
         assert_eq!(Mount::new(Some("auth.example:8080"), "/oidc/").map(|m| m.path).as_deref(), Ok("/oidc"));
-        for bad in ["oidc", "/a//b", "/../a", "/a?b", "/%61"] {
+        for bad in ["oidc", "/a//b", "/../a", "/a?b", "/%61", "/.well-known", "/a/.well-known"] {
             assert!(Mount::new(None, bad).is_err(), "{bad}");
         }
         assert!(Mount::new(Some("Example.com"), "").is_err());

@@ -38,20 +38,21 @@ pub struct Records<'a> {
     view: &'a mut dyn View,
     guards: BTreeMap<(&'static str, Key), Guard>,
     writes: Vec<Write>,
+    /// Where the last write of each record stands among the writes.
+    last: BTreeMap<(&'static str, Key), usize>,
 }
 
 impl<'a> Records<'a> {
     /// Reads from this view; nothing is written until [`Records::into_batch`] is committed.
     pub fn new(view: &'a mut dyn View) -> Self {
-        Self { view, guards: BTreeMap::new(), writes: Vec::new() }
+        Self { view, guards: BTreeMap::new(), writes: Vec::new(), last: BTreeMap::new() }
     }
 
     /// The record of this key, as this decision has left it.
     pub fn read<R: Record>(&mut self, key: Key) -> Result<Option<R>, Fault> {
         let row = self.view.get(R::KIND, key)?;
         self.guard(R::KIND, key, row.as_ref().map(|row| row.version));
-        let written = self.writes.iter().rev().find(|write| written_key(write, R::KIND) == Some(key));
-        match written {
+        match self.written(R::KIND, key) {
             Some(Write::Insert(_, row) | Write::Replace(_, row)) => decode(row).map(Some),
             Some(Write::Delete(..)) => Ok(None),
             _ => row.map(|row| decode(&row)).transpose(),
@@ -76,8 +77,7 @@ impl<'a> Records<'a> {
         let mut records = Vec::with_capacity(rows.len());
         for row in rows {
             self.guard(R::KIND, row.key, Some(row.version));
-            let written = self.writes.iter().rev().find(|write| written_key(write, R::KIND) == Some(row.key));
-            match written {
+            match self.written(R::KIND, row.key) {
                 Some(Write::Insert(_, row) | Write::Replace(_, row)) => records.push(decode(row)?),
                 Some(Write::Delete(..)) => {}
                 _ => records.push(decode(&row)?),
@@ -89,7 +89,7 @@ impl<'a> Records<'a> {
     /// A new record. If its key or a unique value is taken, the commit conflicts and the decision runs again.
     pub fn insert<R: Record>(&mut self, record: &R) -> Result<(), Fault> {
         self.touch_parent(record);
-        self.writes.push(Write::Insert(R::KIND, encode(record)?));
+        self.push(R::KIND, record.key(), Write::Insert(R::KIND, encode(record)?));
         Ok(())
     }
 
@@ -98,21 +98,20 @@ impl<'a> Records<'a> {
         let row = encode(record)?;
         let key = row.key;
         // A record made by this decision stays one insert.
-        let made =
-            self.writes.iter_mut().find(|write| matches!(write, Write::Insert(kind, row) if *kind == R::KIND && row.key == key));
+        let made = self.last.get(&(R::KIND.name, key)).and_then(|at| self.writes.get_mut(*at));
         if let Some(Write::Insert(_, made)) = made {
             *made = row;
             return Ok(());
         }
         self.touch_parent(record);
-        self.writes.push(Write::Replace(R::KIND, row));
+        self.push(R::KIND, key, Write::Replace(R::KIND, row));
         Ok(())
     }
 
     /// The record goes.
     pub fn delete<R: Record>(&mut self, record: &R) {
         self.touch_parent(record);
-        self.writes.push(Write::Delete(R::KIND, record.key()));
+        self.push(R::KIND, record.key(), Write::Delete(R::KIND, record.key()));
     }
 
     /// Whether anything was written.
@@ -135,18 +134,19 @@ impl<'a> Records<'a> {
         let Some((kind, key)) = record.parent() else {
             return;
         };
-        let known = self.writes.iter().any(|write| written_key(write, kind) == Some(key));
-        if !known {
-            self.writes.push(Write::Touch(kind, key));
+        if self.written(kind, key).is_none() {
+            self.push(kind, key, Write::Touch(kind, key));
         }
     }
-}
 
-fn written_key(write: &Write, kind: &'static Kind) -> Option<Key> {
-    match write {
-        Write::Insert(of, row) | Write::Replace(of, row) if *of == kind => Some(row.key),
-        Write::Touch(of, key) | Write::Delete(of, key) if *of == kind => Some(*key),
-        _ => None,
+    fn push(&mut self, kind: &'static Kind, key: Key, write: Write) {
+        self.last.insert((kind.name, key), self.writes.len());
+        self.writes.push(write);
+    }
+
+    /// The last write of this record by this decision.
+    fn written(&self, kind: &'static Kind, key: Key) -> Option<&Write> {
+        self.last.get(&(kind.name, key)).and_then(|at| self.writes.get(*at))
     }
 }
 

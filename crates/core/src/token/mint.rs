@@ -7,6 +7,7 @@ use crate::refusal::Fault;
 use crate::snapshot::RealmState;
 use crate::world::World;
 use jeton_jose::b64;
+use jeton_jose::json::append_text;
 
 /// What shall be issued: decided, not yet made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +100,8 @@ pub fn mint(realm: &RealmState, world: &World<'_>, issue: Issue) -> Result<Issue
 fn claim_set(issuer: &str, rows: &[ClaimRow], content: &Content<'_>) -> Vec<u8> {
     let mut json = Vec::with_capacity(512);
     json.push(b'{');
-    for row in rows {
+    // A scope has at least one token (RFC 6749 §3.3): without one there is no claim.
+    for row in rows.iter().filter(|row| row.from != ClaimSource::Scope || !content.issue.scope.is_empty()) {
         if json.len() > 1 {
             json.push(b',');
         }
@@ -146,15 +148,7 @@ fn write_list<'a>(json: &mut Vec<u8>, texts: impl Iterator<Item = &'a str>) {
 }
 
 fn write_text(json: &mut Vec<u8>, prefix: &str, text: &str) {
-    let plain = |text: &str| text.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5B | 0x5D..=0x7E));
-    if plain(prefix) && plain(text) {
-        json.push(b'"');
-        json.extend_from_slice(prefix.as_bytes());
-        json.extend_from_slice(text.as_bytes());
-        json.push(b'"');
-    } else {
-        json.extend_from_slice(serde_json::Value::String(format!("{prefix}{text}")).to_string().as_bytes());
-    }
+    if prefix.is_empty() { append_text(text, json) } else { append_text(&format!("{prefix}{text}"), json) }
 }
 
 #[cfg(test)]

@@ -7,4 +7,5 @@ mod refresh;
 
 pub use check::{AccessToken, check};
 pub use mint::{Issue, Issued, Refresh, mint};
+pub(crate) use opaque::open as open_opaque;
 pub use refresh::{SealedRefresh, open as open_refresh};

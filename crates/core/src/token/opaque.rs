@@ -30,7 +30,10 @@ pub(super) fn seal(realm: &RealmState, nonce: [u8; 12], content: &Content<'_>) -
         push_text(&mut plain, audience);
     }
     let sealed = realm.access_seal.seal(nonce, realm.realm.key.as_bytes(), &plain);
-    format!("{PREFIX}{}", b64::encode(&sealed))
+    let mut token = Vec::with_capacity(PREFIX.len() + b64::encoded_len(sealed.len()));
+    token.extend_from_slice(PREFIX.as_bytes());
+    b64::append(&sealed, &mut token);
+    String::from_utf8(token).expect("the prefix and base64url are ASCII")
 }
 
 fn push_text(plain: &mut Vec<u8>, text: &str) {
@@ -41,7 +44,7 @@ fn push_text(plain: &mut Vec<u8>, text: &str) {
 }
 
 /// Opens a token of this realm. Expiry is the caller's check.
-pub(super) fn open(realm: &RealmState, token: &str) -> Result<AccessToken, Why> {
+pub(crate) fn open(realm: &RealmState, token: &str) -> Result<AccessToken, Why> {
     let sealed = token.strip_prefix(PREFIX).ok_or(Why::TokenMalformed)?;
     let sealed = b64::decode(sealed.as_bytes()).map_err(|_| Why::TokenMalformed)?;
     let plain = realm.access_seal.open(realm.realm.key.as_bytes(), &sealed).map_err(|_| Why::TokenSignature)?;

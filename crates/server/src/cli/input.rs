@@ -41,6 +41,7 @@ fn value(param: &Param, matches: &ArgMatches) -> Result<Option<Value>, CliError>
         ParamKind::Document => text().map(|path| Source::open(path)?.object()).transpose()?,
         ParamKind::Realms => text().map(|path| Source::open(path)?.typed::<Document>()).transpose()?,
         ParamKind::Clients => text().map(|path| Source::open(path)?.clients()).transpose()?,
+        ParamKind::Token => text().map(|text| token(text)).transpose()?,
         ParamKind::Text | ParamKind::Integer | ParamKind::Time | ParamKind::Choice(_) => text().map(|text| param.kind.read(text)),
     })
 }
@@ -57,6 +58,12 @@ fn secret(param: &Param, matches: &ArgMatches) -> Result<Option<String>, CliErro
     let text = Source::open(path)?.text;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(Some(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+}
+
+/// A token as it was typed, or the first line of standard input.
+fn token(text: &str) -> Result<Value, CliError> {
+    let text = if text == "-" { Source::open(text)?.text } else { text.to_owned() };
+    Ok(text.lines().next().unwrap_or_default().trim().into())
 }
 
 /// A file that was read, with its name for messages.

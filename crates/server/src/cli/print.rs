@@ -154,7 +154,10 @@ fn change(change: &Value) -> Result<(), CliError> {
     let about = if about.is_empty() { about } else { format!("  {about}") };
     out(&if is_plain() { format!("{line}{about}") } else { format!("\u{1b}[{colour}m{line}\u{1b}[0m{about}") })?;
     for field in change["fields"].as_array().into_iter().flatten() {
-        let or_none = |value: &Value| if value.is_null() { "none".to_owned() } else { text(value) };
+        let or_none = |value: &Value| match text(value).replace('\n', "; ") {
+            empty if empty.is_empty() => "none".to_owned(),
+            text => text,
+        };
         out(&format!("    {}: {} → {}", text(&field["field"]), or_none(&field["from"]), or_none(&field["to"])))?;
     }
     Ok(())

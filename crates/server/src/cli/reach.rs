@@ -11,11 +11,14 @@ use hyper_util::rt::TokioIo;
 use jeton_core::admin::{AdminStop, Args, Command, DialectOffer, Effect, Needed};
 use jeton_core::record::Actor;
 use jeton_core::run::{Caller, Engine};
+use jeton_core::store::MemoryStore;
 use jeton_core::world::{Facts, Need, World};
+use jeton_jose::SealKey;
 use jeton_wire::admin::{offers, segment};
 use jeton_wire::dialect::Dialects;
 use serde_json::{Map, Value};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 /// Most key pairs that one command may need.
 const MOST_NEEDS: usize = 10_000;
@@ -51,15 +54,30 @@ impl Reach {
             if let Ok(stream) = UnixStream::connect(settings.data.join(ADMIN_SOCKET)) {
                 return Self::by_socket(stream);
             }
-            if effect == Effect::Reads && !settings.data.exists() {
-                let data = settings.data.display();
-                return Err(Failure::new(format!("there is no installation in {data}; name its directory with --data")));
+            match effect {
+                Effect::Changes => {}
+                _ if settings.data.exists() => {}
+                Effect::Explains => return Self::nothing(settings),
+                Effect::Reads => {
+                    let data = settings.data.display();
+                    return Err(Failure::new(format!("there is no installation in {data}; name its directory with --data")));
+                }
             }
         }
         make_directory(&settings.data).map_err(|error| Failure::new(error.to_string()))?;
         let (engine, _) = open(settings).map_err(|error| Failure::new(error.to_string()))?;
         let dialects = Dialects::built_in().map_err(|error| Failure::new(error.to_string()))?;
         Ok(Self::Store(Box::new(engine), offers(&dialects), Actor::Local { uid: own_uid(&settings.data) }))
+    }
+
+    /// An installation in memory, with nothing in it.
+    fn nothing(settings: &Settings) -> Result<Self, Failure> {
+        let Moment { now, random, request_id } = Moment::present();
+        let world = World { now, random: &random, request_id: &request_id, facts: &Facts::default() };
+        let seal = SealKey::from_bytes(random.draw("seal key of nothing"));
+        let engine = Engine::open(Arc::new(MemoryStore::new()), &seal, &world);
+        let engine = engine.map_err(|fault| Failure::new(fault.to_string()))?;
+        Ok(Self::Store(Box::new(engine), Vec::new(), Actor::Local { uid: own_uid(&settings.data) }))
     }
 
     fn by_socket(stream: UnixStream) -> Result<Self, Failure> {
@@ -103,7 +121,7 @@ fn alone(engine: &Engine, command: &Command, args: &Args, caller: &Caller<'_>) -
 }
 
 fn stopped(stop: &AdminStop) -> Failure {
-    let needs = if let AdminStop::Accept(needs) = stop { needs.clone() } else { Vec::new() };
+    let needs = if let AdminStop::Accept(_, needs) = stop { needs.clone() } else { Vec::new() };
     Failure { sentence: stop.to_string(), needs }
 }
 

@@ -23,7 +23,7 @@ fn event(client: &str, outcome: Outcome) -> Event {
     let key = Key::new(Time::from_seconds(0), [7; 10]);
     let realm = Some((key, RealmName::parse("acme").expect("good")));
     let client = Some((key, Some(ClientId::parse(client).expect("good"))));
-    Event { realm, client, endpoint: "token", outcome, used: None }
+    Event { realm, client, endpoint: "token", outcome, used: None, adopt: None }
 }
 
 fn id() -> RequestId {

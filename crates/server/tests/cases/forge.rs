@@ -129,7 +129,7 @@ pub fn now() -> i64 {
 pub fn claims() -> Value {
     json!({
         "iss": ISSUER, "sub": "build-7", "aud": "https://api.acme.example", "client_id": "build-7",
-        "iat": now() - 1, "exp": now() + 600, "jti": "forged", "scope": "read",
+        "iat": now(), "exp": now() + 600, "jti": "forged", "scope": "read",
     })
 }
 

@@ -27,14 +27,24 @@ const PUT_AWAY: Duration = Duration::from_secs(3);
 
 /// The process before a case.
 pub struct Before {
-    descriptors: usize,
+    open: Open,
     resident: u64,
 }
+
+/// Open file descriptors.
+#[derive(Clone, Copy)]
+struct Open {
+    sockets: usize,
+    files: usize,
+}
+
+/// A store opens its connections for reading when they are first needed, and keeps them: so many files more are no leak.
+const FILES_ON_DEMAND: usize = 32;
 
 impl Before {
     /// Looks at the process.
     pub fn of(server: &Server) -> Self {
-        Self { descriptors: descriptors(server.pid()), resident: resident(server.pid()) }
+        Self { open: open(server.pid()), resident: resident(server.pid()) }
     }
 
     /// G1, G4 and G5 after a case.
@@ -46,12 +56,15 @@ impl Before {
             return faults;
         }
         let deadline = Instant::now() + PUT_AWAY;
-        while descriptors(server.pid()) > self.descriptors && Instant::now() < deadline {
+        while open(server.pid()).sockets > self.open.sockets && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
         }
-        let open = descriptors(server.pid());
-        if open > self.descriptors {
-            faults.push(format!("G1: {} file descriptors were open before, {open} are now", self.descriptors));
+        let now = open(server.pid());
+        if now.sockets > self.open.sockets {
+            faults.push(format!("G1: {} sockets were open before, {} are now", self.open.sockets, now.sockets));
+        }
+        if now.files > self.open.files + FILES_ON_DEMAND {
+            faults.push(format!("G1: {} files were open before, {} are now", self.open.files, now.files));
         }
         let grown = resident(server.pid()).saturating_sub(self.resident);
         if grown > GROWTH {
@@ -62,18 +75,23 @@ impl Before {
     }
 }
 
-/// G5: a right request on a connection of its own is answered, and soon.
+/// G5: a right request on a connection of its own is answered, and soon. A machine that is busy with something else may make
+/// one answer late, but not three in a row.
 pub fn liveness(server: &Server) -> Result<(), String> {
     let basic = format!("Authorization: Basic {}", STANDARD.encode("build-7:SECR3T-build-7-main"));
     let request = http::form("/acme/token", &[&basic], "grant_type=client_credentials");
-    let received = http::send(server.listen, &request, Until::Answered).map_err(|error| format!("G5: {error}"))?;
-    if received.answer.status != Some(200) {
-        return Err(format!("G5: a right request got\n{}", received.answer.readable()));
+    let mut late = Vec::new();
+    for _ in 0..3 {
+        let received = http::send(server.listen, &request, Until::Answered).map_err(|error| format!("G5: {error}"))?;
+        if received.answer.status != Some(200) {
+            return Err(format!("G5: a right request got\n{}", received.answer.readable()));
+        }
+        if received.took <= PROBE {
+            return Ok(());
+        }
+        late.push(received.took);
     }
-    if received.took > PROBE {
-        return Err(format!("G5: a right request took {:?}", received.took));
-    }
-    Ok(())
+    Err(format!("G5: three right requests took {late:?}"))
 }
 
 /// G1 and G4: the log has no panic and no secret.
@@ -137,8 +155,12 @@ fn is_error_body(body: &serde_json::Value) -> bool {
     })
 }
 
-fn descriptors(pid: u32) -> usize {
-    std::fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::count).unwrap_or_default()
+fn open(pid: u32) -> Open {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(Result::ok);
+    let (sockets, files): (Vec<_>, Vec<_>) = entries
+        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+        .partition(|target| target.to_string_lossy().starts_with("socket:"));
+    Open { sockets: sockets.len(), files: files.len() }
 }
 
 /// The resident memory in bytes.

@@ -115,8 +115,7 @@ impl Drop for Server {
 pub fn jeton(data: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_jeton"))
         .args(arguments)
-        .arg("--data")
-        .arg(data)
+        .env("JETON_DATA", data)
         .stdin(Stdio::null())
         .output()
         .expect("the binary runs")

@@ -97,13 +97,9 @@ pub struct Client {
     /// What it is.
     pub what: String,
     /// The command, run at the top of the repository with the targets file as last argument.
-    #[serde(default)]
     pub run: Vec<String>,
     /// A file that is there when its tools are installed.
     pub needs: Option<String>,
-    /// Whether this test itself is the driver.
-    #[serde(default)]
-    pub built_in: bool,
     /// How its refusals begin: its own error types.
     pub errors: Vec<String>,
     /// Why it has no ways but the document's own.

@@ -3,9 +3,11 @@
 //! Somebody at the machine is vouched for by the system; somebody on the network shows a token of the admin realm with the
 //! command's scope (RFC 6750). What a command does is the core's business.
 
+mod guide;
 mod openapi;
 mod place;
 
+pub use guide::guide;
 pub use openapi::document as openapi;
 pub use place::segment;
 
@@ -180,7 +182,7 @@ impl Admin {
             Stopped::Admin(stop) => {
                 let status = StatusCode::from_u16(stop.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 let mut body = json!({ "error": stop.code(), "error_description": stop.to_string() });
-                if let AdminStop::Accept(needs) = &stop {
+                if let AdminStop::Accept(_, needs) = &stop {
                     let needs = needs.iter().map(|need| json!({ "permission": need.permission, "sentence": need.sentence }));
                     body["needs"] = needs.collect();
                 }
@@ -198,7 +200,7 @@ impl Admin {
         let snapshot = self.engine.memory.snapshot.load();
         let realm = snapshot.realms().find(|state| is_admin_realm(state));
         let realm = realm.map(|state| (state.realm.key, state.realm.name.clone()));
-        Event { realm, client, endpoint: "admin", outcome, used: None }
+        Event { realm, client, endpoint: "admin", outcome, used: None, adopt: None }
     }
 }
 

@@ -93,7 +93,7 @@ fn parameter(param: &Param, place: &str) -> Value {
 
 fn param_schema(param: &Param) -> Value {
     let mut schema = match param.kind {
-        ParamKind::Text | ParamKind::Time => json!({ "type": "string" }),
+        ParamKind::Text | ParamKind::Token | ParamKind::Time => json!({ "type": "string" }),
         ParamKind::Secret => json!({ "type": "string", "format": "password", "writeOnly": true }),
         ParamKind::Integer => json!({ "type": "integer" }),
         ParamKind::Boolean => json!({ "type": "boolean", "default": false }),

@@ -17,6 +17,8 @@ pub(super) struct Place<'a> {
     pub known: BTreeSet<ScopeToken>,
     /// Whether the realm was made just now, so that it has no clients yet.
     pub is_new: bool,
+    /// What becomes of clients, secrets and keys that the document does not mention.
+    pub unmentioned: Unmentioned,
 }
 
 /// Makes every client of the list be as it says.
@@ -24,7 +26,6 @@ pub(super) fn apply(
     act: &mut Act<'_, '_>,
     place: &Place<'_>,
     entries: &[ClientEntry],
-    unmentioned: Unmentioned,
     plan: &mut Plan,
 ) -> Result<(), AdminStop> {
     let mut named = BTreeSet::new();
@@ -45,12 +46,12 @@ pub(super) fn apply(
         }
         let known = if place.is_new { None } else { act.find_client(place.realm, id)? };
         match known {
-            Some(known) if known.status != Status::Deleted => revise(act, place, &known, entry, unmentioned, plan)?,
+            Some(known) if known.status != Status::Deleted => revise(act, place, &known, entry, plan)?,
             Some(_) => drop(client::fresh(act, place.realm, entry, &place.known)?),
             None => make(act, place, entry, plan)?,
         }
     }
-    if unmentioned == Unmentioned::Goes && !place.is_new {
+    if place.unmentioned == Unmentioned::Goes && !place.is_new {
         prune(act, place, &named, plan)?;
     }
     Ok(())
@@ -95,7 +96,6 @@ fn revise(
     place: &Place<'_>,
     before: &Client,
     entry: &ClientEntry,
-    unmentioned: Unmentioned,
     plan: &mut Plan,
 ) -> Result<(), AdminStop> {
     let mut after = before.clone();
@@ -107,14 +107,14 @@ fn revise(
     }
     let mut fields = show::differences(&show::client(before)?, &show::client(&after)?);
     if let Some(wanted) = &entry.secrets {
-        secrets(act, place, &mut after, wanted, unmentioned, &mut fields)?;
+        secrets(act, place, &mut after, wanted, &mut fields)?;
     }
     if !fields.is_empty() {
         act.update(&after)?;
         act.audit(place.realm, "client.set", client::target(place.realm, &after), json!({ "fields": fields }))?;
     }
     if let Some(wanted) = &entry.api_keys {
-        api_keys(act, place, &after, wanted, unmentioned, &mut fields)?;
+        api_keys(act, place, &after, wanted, &mut fields)?;
     }
     plan.change(client::target(place.realm, &after), fields);
     Ok(())
@@ -125,7 +125,6 @@ fn secrets(
     place: &Place<'_>,
     client: &mut Client,
     wanted: &[SecretEntry],
-    unmentioned: Unmentioned,
     fields: &mut Vec<Value>,
 ) -> Result<(), AdminStop> {
     let mut named = BTreeSet::new();
@@ -159,7 +158,7 @@ fn secrets(
             }
         }
     }
-    if let (Unmentioned::Goes, ClientKind::Confidential { secrets, .. }) = (unmentioned, &mut client.kind) {
+    if let (Unmentioned::Goes, ClientKind::Confidential { secrets, .. }) = (place.unmentioned, &mut client.kind) {
         for gone in secrets.iter().filter(|secret| !named.contains(&secret.name)) {
             fields.push(json!({ "field": format!("secrets.{}", gone.name), "from": "…", "to": null }));
         }
@@ -179,7 +178,6 @@ fn api_keys(
     place: &Place<'_>,
     client: &Client,
     wanted: &[ApiKeyEntry],
-    unmentioned: Unmentioned,
     fields: &mut Vec<Value>,
 ) -> Result<(), AdminStop> {
     let mut living: Vec<ApiKey> = api_key::all(act, client)?;
@@ -211,7 +209,7 @@ fn api_keys(
             api_key::keep(act, (place.realm, client), &ApiKey { expires_at, ..known.clone() }, "key.set")?;
         }
     }
-    if unmentioned == Unmentioned::Goes {
+    if place.unmentioned == Unmentioned::Goes {
         for gone in living.into_iter().filter(|key| !named.contains(&key.name)) {
             fields.push(json!({ "field": format!("api_keys.{}", gone.name), "from": "…", "to": null }));
             api_key::keep(act, (place.realm, client), &ApiKey { status: Status::Deleted, ..gone }, "key.revoke")?;

@@ -1,0 +1,67 @@
+//! Actors are those who do something to a deployment: callers of every temper, an administrator, and the weather.
+
+use crate::ask::{GrantAsk, Placed, TokenAsk};
+use crate::game::Game;
+use crate::watch::Broken;
+use jeton_core::record::{AuthMethod, ClientKind, Permission, ScopeMeaning};
+
+mod admin;
+mod confused;
+mod honest;
+mod hostile;
+mod thief;
+mod weather;
+
+/// One step of one actor.
+pub type Step = fn(&mut Game) -> Result<(), Broken>;
+
+/// Who acts, and how often in a hundred steps.
+pub const CAST: &[(usize, Step)] =
+    &[(40, honest::step), (12, confused::step), (13, thief::step), (10, hostile::step), (15, admin::step), (10, weather::step)];
+
+/// The request that this client's provider documents, with one of its live secrets.
+pub(crate) fn proper(game: &mut Game, party: usize) -> TokenAsk {
+    let secret = game.model.live_secrets(party, game.now).last().map(|held| held.value.clone());
+    let house = game.model.parties[party].house;
+    let client = game.model.parties[party].states.latest().clone();
+    let methods = match &client.kind {
+        ClientKind::Confidential { auth_methods, .. } => auth_methods.clone(),
+        ClientKind::Public => [AuthMethod::ClientSecretPost].into(),
+    };
+    let both = game.model.houses[house].realm.permissions.contains(&Permission::TwoCredentials);
+    let mut places = Vec::new();
+    places.extend(methods.contains(&AuthMethod::ClientSecretBasic).then_some(Placed::Header));
+    places.extend(methods.contains(&AuthMethod::ClientSecretPost).then_some(Placed::Body));
+    places.extend((both && methods.len() == 2).then_some(Placed::Both));
+    let scope = match game.model.houses[house].realm.settings.scope.meaning.clone() {
+        ScopeMeaning::Tenant(host) => {
+            Some(game.chance.pick(&[host.clone(), host.to_ascii_uppercase(), format!("https://{host}/")]).clone())
+        }
+        ScopeMeaning::Granted => asked_scope(game, party),
+    };
+    TokenAsk {
+        house,
+        client_id: client.client_id.as_str().to_owned(),
+        secret,
+        placed: *game.chance.pick(&places),
+        scope,
+        grant: GrantAsk::ClientCredentials,
+    }
+}
+
+/// What a client asks for: nothing, everything, or a part.
+fn asked_scope(game: &mut Game, party: usize) -> Option<String> {
+    let granted = game.model.parties[party].states.latest().scope.clone();
+    let wildcard = game.model.houses[game.model.parties[party].house].realm.permissions.contains(&Permission::WildcardScope);
+    match game.chance.below(6) {
+        0 => None,
+        1 if wildcard => Some("*".to_owned()),
+        2 => granted.iter().next().map(ToString::to_string),
+        _ => Some(granted.to_string()).filter(|text| !text.is_empty()),
+    }
+}
+
+/// Some client.
+pub(crate) fn anybody(game: &mut Game) -> usize {
+    game.chance.below(game.model.parties.len())
+}

@@ -1,0 +1,374 @@
+//! The game is a deployment in motion: its store, its nodes, what should be, and the one way to send a request and look at the answer.
+
+use crate::ask::{Ask, TokenAsk};
+use crate::chance::Chance;
+use crate::deployment::{self, Maker};
+use crate::model::{Model, Token};
+use crate::node::{Answered, Node};
+use crate::oracle;
+use crate::plant::{self, Plant, PlantedStore};
+use crate::scribe::Scribe;
+use crate::spell;
+use crate::watch::{self, Broken, Seen, Weather};
+use bytes::Bytes;
+use http::{Request, Response};
+use jeton_core::event::Event;
+use jeton_core::name::{RequestId, Time};
+use jeton_core::record::{AccessTokenFormat, Client, ClientKind, KINDS, Record, SecretHash};
+use jeton_core::store::{Batch, MemoryStore, Store, Write};
+use jeton_core::token::{AccessToken, check};
+use jeton_core::world::{Facts, Random, Stop, World};
+use jeton_jose::{KeySet, jwt, parse_compact};
+use jeton_wire::dialect::{Dialect, Dialects, ReplySource};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A deployment in motion.
+pub struct Game {
+    /// The seed's stream.
+    pub chance: Chance,
+    /// What the clock shows.
+    pub now: Time,
+    /// What should be.
+    pub model: Model,
+    /// The processes.
+    pub nodes: Vec<Node>,
+    /// The store under all of them.
+    pub store: Arc<MemoryStore>,
+    /// Whether the store can be asked.
+    pub weather: Weather,
+    /// The conversation.
+    pub scribe: Scribe,
+    /// The built-in dialects.
+    pub dialects: Arc<Dialects>,
+    pub(crate) plant: Plant,
+    pub(crate) digest: [u8; 32],
+    front: Arc<dyn Store>,
+    seal: [u8; 32],
+}
+
+/// What surrounds one decision; a [`World`] borrows it.
+pub(crate) struct Around {
+    random: Random,
+    request_id: RequestId,
+    facts: Facts,
+    now: Time,
+}
+
+impl Around {
+    /// The world.
+    pub(crate) fn world(&self) -> World<'_> {
+        World { now: self.now, random: &self.random, request_id: &self.request_id, facts: &self.facts }
+    }
+}
+
+/// An answer that was looked at.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// Its status.
+    pub status: u16,
+    /// The access token that it brought, by its place in the model.
+    pub token: Option<usize>,
+    /// The refresh token that it brought.
+    pub refresh: Option<usize>,
+}
+
+impl Game {
+    /// The deployment of a seed, with a planted fault or none.
+    ///
+    /// # Panics
+    /// If it cannot be built; that would be a fault of the simulator.
+    #[must_use]
+    pub fn new(seed: u64, plant: Plant) -> Self {
+        let mut chance = Chance::new(seed);
+        let now = Time::from_seconds(1_790_000_000 + i64::from(u32::from_be_bytes(chance.bytes()) >> 6));
+        let store = Arc::new(MemoryStore::new());
+        let front: Arc<dyn Store> = Arc::new(PlantedStore::new(Arc::clone(&store), plant));
+        let dialects = Arc::new(Dialects::built_in().expect("the built-in dialects"));
+        let seal = chance.bytes();
+        let first = around(&mut chance, now);
+        let node = Node::start(Arc::clone(&front), seal, &first.world(), 0).expect("a new store opens");
+        let model = deployment::plan(&dialects, &mut Maker { now, chance: &mut chance, data: node.engine.data() });
+        let writing = around(&mut chance, now);
+        node.engine.transact(&writing.world(), |records, _| deployment::write(records, &model)).expect("it is written");
+        let nodes = vec![node];
+        let mut game = Self {
+            chance,
+            now,
+            model,
+            nodes,
+            store,
+            weather: Weather::Fair,
+            scribe: Scribe::default(),
+            dialects,
+            plant,
+            digest: [0; 32],
+            front,
+            seal,
+        };
+        if !game.chance.once_in(4) {
+            let second = game.start_node();
+            game.nodes.push(second);
+        }
+        game.digest = watch::digest(&game.store);
+        game
+    }
+
+    /// What surrounds the next decision.
+    pub(crate) fn around(&mut self) -> Around {
+        around(&mut self.chance, self.now)
+    }
+
+    fn start_node(&mut self) -> Node {
+        let around = self.around();
+        Node::start(Arc::clone(&self.front), self.seal, &around.world(), self.model.change).expect("the store opens again")
+    }
+
+    /// A process dies and starts anew over the same store.
+    pub(crate) fn crash(&mut self, node: usize) {
+        if self.weather == Weather::Fair {
+            self.scribe.note(format!("node {node} dies and starts again"));
+            self.nodes[node] = self.start_node();
+        }
+    }
+
+    /// The dialect of a realm.
+    ///
+    /// # Panics
+    /// Never: realms are made from built-in dialects.
+    #[must_use]
+    pub fn dialect(&self, house: usize) -> &Dialect {
+        self.dialects.by_name(&self.model.houses[house].realm.dialect).expect("a built-in dialect")
+    }
+
+    /// Sends a request to some node, looks at the answer, and remembers what it brought. Nothing comes back if the answer is lost.
+    pub(crate) fn send(&mut self, who: &str, ask: &Ask) -> Result<Option<Looked>, Broken> {
+        let at = self.chance.below(self.nodes.len());
+        let dialects = Arc::clone(&self.dialects);
+        let dialect = dialects.by_name(&self.model.houses[ask.house()].realm.dialect).expect("a built-in dialect");
+        let request = spell::request(ask, &self.model.houses[ask.house()], dialect, &mut self.chance);
+        let mut request = request;
+        if self.plant == Plant::MixRealms {
+            self.mix(&mut request);
+        }
+        let verdict = oracle::judge(&self.model, &self.nodes[at], self.now, ask);
+        let around = self.around();
+        let answered = self.nodes[at].serve(&around.world(), &request);
+        let title = format!("{who} {} at node {at}", ask.describe());
+        let (response, event) = match answered {
+            Answered::Answer(response, event) => self.spoil(response, event),
+            Answered::Unavailable(fault) => {
+                self.scribe.exchange(&title, self.now, &request, None);
+                let expected = self.weather == Weather::Outage;
+                return if expected { Ok(None) } else { Err(Broken::new(watch::NO_FAULT, fault.to_string())) };
+            }
+        };
+        self.scribe.exchange(&title, self.now, &request, Some(&response));
+        let seen =
+            Seen { model: &self.model, ask, verdict, weather: self.weather, dialect, response: &response, event: event.as_ref() };
+        seen.check()?;
+        self.unchanged(&response)?;
+        let mut looked = Looked { status: response.status().as_u16(), token: None, refresh: None };
+        if let Ask::Token(ask) = ask
+            && looked.status == 200
+        {
+            self.issued(at, ask, (&response, &around), &mut looked)?;
+        }
+        // The process dies between its commit and its answer: the caller never learns.
+        if self.chance.once_in(60) {
+            self.scribe.note("the answer is lost");
+            self.crash(at);
+            return Ok(None);
+        }
+        Ok(Some(looked))
+    }
+
+    /// A request changes no row, whatever becomes of it.
+    fn unchanged(&mut self, response: &Response<Bytes>) -> Result<(), Broken> {
+        if self.plant == Plant::WriteOnRefusal && response.status().is_client_error() && self.chance.once_in(5) {
+            self.write_stray();
+        }
+        if watch::digest(&self.store) == self.digest {
+            return Ok(());
+        }
+        Err(Broken::new(watch::REFUSAL_WRITES_NOTHING, format!("rows changed with status {}", response.status())))
+    }
+
+    /// The tally was written down: slow hashes of secrets that were shown may be replaced, and nothing else of a client.
+    pub(crate) fn adopted(&mut self, at: usize) -> Result<(), Broken> {
+        for party in 0..self.model.parties.len() {
+            let before = self.model.parties[party].states.latest();
+            let stored = self.stored_client(party);
+            if stored.as_ref() == Some(before) {
+                continue;
+            }
+            let Some(stored) = stored.filter(|stored| without_hashes(stored) == without_hashes(before)) else {
+                return Err(Broken::new(watch::NOTHING_IS_LOST, "the tally changed more of a client than a hash"));
+            };
+            let change = self.model.next_change();
+            self.nodes[at].made(stored.key, change);
+            self.model.parties[party].states.push(change, stored);
+        }
+        Ok(())
+    }
+
+    /// A client as the store has it.
+    pub(crate) fn stored_client(&self, party: usize) -> Option<Client> {
+        let key = self.model.parties[party].states.latest().key;
+        self.stored(|row| row.key == key).pop()
+    }
+
+    /// Records as the store has them.
+    pub(crate) fn stored<T: Record>(&self, wanted: impl Fn(&jeton_core::store::Row) -> bool) -> Vec<T> {
+        let rows = self.store.dump().into_iter().filter(|(of, row)| *of == T::KIND.name && wanted(row));
+        rows.map(|(_, row)| serde_json::from_slice(&row.body).expect("a record is JSON")).collect()
+    }
+
+    /// After a change that was meant: no raw value stands in a row.
+    pub(crate) fn settle(&mut self) -> Result<(), Broken> {
+        self.digest = watch::digest(&self.store);
+        watch::rows(&self.store.dump(), &self.model)
+    }
+
+    /// Looks inside the tokens of an answer and remembers them.
+    fn issued(
+        &mut self,
+        at: usize,
+        ask: &TokenAsk,
+        (response, around): (&Response<Bytes>, &Around),
+        looked: &mut Looked,
+    ) -> Result<(), Broken> {
+        let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        let dialect = self.dialect(ask.house);
+        let field = |source: &ReplySource| {
+            let field = dialect.file.token_reply.iter().find(|field| field.from == *source);
+            field.and_then(|field| body.get(&field.name)).and_then(Value::as_str).map(str::to_owned)
+        };
+        let (value, refresh) = (field(&ReplySource::AccessToken), field(&ReplySource::RefreshToken));
+        let Some(value) = value else { return Err(Broken::new(watch::RIGHTS, "a token answer without a token")) };
+        let opinions = oracle::token_opinions(&self.model, &self.nodes[at], self.now, ask);
+        let kid = self.verifies(at, ask.house, (&value, around))?;
+        let Some(token) = self.read_token(at, ask.house, (&value, around))? else { return Ok(()) };
+        let same = |scope: &Option<jeton_core::name::Scope>| {
+            scope.as_ref().is_some_and(|scope| scope.is_within(&token.scope) && token.scope.is_within(scope))
+        };
+        if !opinions.iter().any(same) {
+            let what = format!("the token has {}; right would be {opinions:?}", token.scope);
+            return Err(Broken::new(watch::SCOPE_WITHIN_GRANT, what));
+        }
+        let party = self.model.party(ask.house, &ask.client_id).expect("a client that got a token exists");
+        let lifetime = self.model.houses[ask.house].realm.settings.refresh_token_lifetime;
+        if let Some(value) = refresh.filter(|value| self.model.refresh_tokens.iter().all(|token| token.value != *value)) {
+            looked.refresh = Some(self.model.refresh_tokens.len());
+            self.model.refresh_tokens.push(Token {
+                value,
+                party,
+                scope: token.scope.clone(),
+                audience: Vec::new(),
+                issued_at: self.now,
+                expires_at: self.now.plus_seconds(lifetime),
+                kid: None,
+            });
+        }
+        looked.token = Some(self.model.tokens.len());
+        let AccessToken { scope, audience, issued_at, expires_at, .. } = token;
+        self.model.tokens.push(Token { value, party, scope, audience, issued_at, expires_at, kid });
+        Ok(())
+    }
+
+    /// A JWT verifies under the key set that the node publishes now; its key's id is answered.
+    fn verifies(&self, at: usize, house: usize, (value, around): (&str, &Around)) -> Result<Option<String>, Broken> {
+        let AccessTokenFormat::Jwt { typ, .. } = &self.model.houses[house].realm.settings.access_token.format else {
+            return Ok(None);
+        };
+        let broken = |what: String| Broken::new(watch::VERIFIES_AT_ISSUE, what);
+        let place = jeton_wire::route::Endpoint::ALL.iter().position(|endpoint| endpoint.name() == "keys");
+        let ask = Ask::Document { house, endpoint: place.unwrap_or_default() };
+        let request = spell::request(&ask, &self.model.houses[house], self.dialect(house), &mut Chance::new(0));
+        let Answered::Answer(response, _) = self.nodes[at].serve(&around.world(), &request) else {
+            return Err(broken("the key set is not answered".to_owned()));
+        };
+        let keys = KeySet::parse(response.body()).map_err(|error| broken(error.to_string()))?;
+        let issuer = self.model.houses[house].realm.issuer.as_str();
+        let expect = jwt::Expect { issuer, audiences: &[], typ: &[typ], now: self.now.seconds(), leeway: 0 };
+        jwt::verify(value.as_bytes(), &keys, &expect).map_err(|error| broken(error.to_string()))?;
+        let parsed = parse_compact(value.as_bytes(), jwt::MAX_TOKEN).map_err(|error| broken(error.to_string()))?;
+        Ok(parsed.header().kid.clone())
+    }
+
+    /// What a fresh token says, as the node itself reads it; nothing if the store cannot be asked.
+    fn read_token(&self, at: usize, house: usize, (value, around): (&str, &Around)) -> Result<Option<AccessToken>, Broken> {
+        let (engine, key) = (&self.nodes[at].engine, self.model.houses[house].realm.key);
+        let snapshot = engine.memory.snapshot.load();
+        let state = snapshot.realm(key).ok_or_else(|| Broken::new(watch::RIGHTS, "a realm is not in the snapshot"))?;
+        let mut facts = Facts::default();
+        loop {
+            let world = World { facts: &facts, ..around.world() };
+            match check(state, &engine.memory, &world, value) {
+                Ok(token) => return Ok(Some(token)),
+                Err(Stop::Need(need)) => {
+                    if engine.meet(self.now, &need, &mut facts).is_err() {
+                        return Ok(None);
+                    }
+                }
+                // A clock that went back: the client's tokens are dead until it has caught up.
+                Err(Stop::Refuse(_)) if self.clock_went_back(house) => return Ok(None),
+                Err(stop) => return Err(Broken::new(watch::RIGHTS, format!("a fresh token is refused: {stop:?}"))),
+            }
+        }
+    }
+
+    fn clock_went_back(&self, house: usize) -> bool {
+        let now = self.now.seconds();
+        self.model.parties.iter().any(|party| party.house == house && party.states.latest().not_before.seconds() > now)
+    }
+
+    fn spoil(&mut self, mut response: Response<Bytes>, event: Option<Event>) -> (Response<Bytes>, Option<Event>) {
+        match self.plant {
+            Plant::LeakSecret if self.chance.once_in(10) => {
+                let mut body = response.body().to_vec();
+                body.extend_from_slice(self.model.secrets[0].value.as_bytes());
+                *response.body_mut() = Bytes::from(body);
+                (response, event)
+            }
+            Plant::LoseEvents if self.chance.once_in(10) => (response, None),
+            _ => (response, event),
+        }
+    }
+
+    fn mix(&mut self, request: &mut Request<Bytes>) {
+        let of = |house: &crate::model::House| house.realm.mounts[0].host.clone().unwrap_or_default();
+        let asked = request.headers().get(http::header::HOST).cloned();
+        let twin = self.model.houses.iter().rev().find(|house| {
+            let same = self.model.houses.iter().find(|other| asked.as_ref().is_some_and(|asked| *asked == of(other)));
+            same.is_some_and(|same| same.realm.dialect == house.realm.dialect && of(same) != of(house))
+                && spell::mount(house).is_empty()
+        });
+        if let Some(host) = twin.and_then(|house| of(house).parse().ok()) {
+            request.headers_mut().insert(http::header::HOST, host);
+        }
+    }
+
+    fn write_stray(&mut self) {
+        let key = jeton_core::name::Key::new(self.now, self.chance.bytes());
+        let kind = KINDS.iter().find(|kind| kind.columns.len() == 1).copied().unwrap_or(KINDS[0]);
+        let id = jeton_core::name::Key::new(self.now, self.chance.bytes());
+        let batch = Batch { id, now: self.now, guards: Vec::new(), writes: vec![Write::Insert(kind, plant::stray_row(key))] };
+        let _ = self.store.commit(batch);
+    }
+}
+
+fn around(chance: &mut Chance, now: Time) -> Around {
+    let request_id = RequestId::parse(&chance.text(24)).expect("letters and digits");
+    let seed: [u8; 32] = chance.bytes();
+    Around { random: Random::from_seed(seed), request_id, facts: Facts::default(), now }
+}
+
+/// A client but for how its secrets are kept.
+fn without_hashes(client: &Client) -> Client {
+    let mut client = client.clone();
+    if let ClientKind::Confidential { secrets, .. } = &mut client.kind {
+        secrets.iter_mut().for_each(|secret| secret.hash = SecretHash::Keyed { mac: String::new() });
+    }
+    client
+}

@@ -1,0 +1,127 @@
+//! Planted faults: a deployment that breaks a promise on purpose, so that it can be shown that the invariants notice.
+//!
+//! None of them is in the product: a store that lies between the engine and the real one, or an answer that is changed on its way.
+
+use jeton_core::name::Key;
+use jeton_core::name::Time;
+use jeton_core::record::{Kind, Value};
+use jeton_core::refusal::Fault;
+use jeton_core::store::{Batch, Change, CommitError, MemoryStore, Position, Reading, Row, Scan, Store, View};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What is wrong with a deployment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Plant {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A suspended or disabled client is read as an active one.
+    IgnoreSuspension,
+    /// A client is read with a scope that it was not granted.
+    WidenScope,
+    /// Every seventh commit is acknowledged and forgotten.
+    ForgetCommits,
+    /// Nodes do not follow what other nodes write.
+    NeverFollow,
+    /// A refusal writes a row.
+    WriteOnRefusal,
+    /// An answer gives a client's secret away.
+    LeakSecret,
+    /// Answers come without their event.
+    LoseEvents,
+    /// A call to one realm is answered by another one.
+    MixRealms,
+}
+
+/// A store that may lie.
+pub struct PlantedStore {
+    inner: Arc<MemoryStore>,
+    plant: Plant,
+    commits: AtomicU32,
+}
+
+impl PlantedStore {
+    /// Stands before a store.
+    #[must_use]
+    pub const fn new(inner: Arc<MemoryStore>, plant: Plant) -> Self {
+        Self { inner, plant, commits: AtomicU32::new(0) }
+    }
+}
+
+struct PlantedView<'a> {
+    inner: &'a mut dyn View,
+    plant: Plant,
+}
+
+impl PlantedView<'_> {
+    fn bend(&self, kind: &Kind, mut row: Row) -> Row {
+        if kind.name != "client" {
+            return row;
+        }
+        let mut body: serde_json::Value = serde_json::from_slice(&row.body).unwrap_or_default();
+        match self.plant {
+            Plant::IgnoreSuspension => body["status"] = serde_json::json!({ "state": "active" }),
+            Plant::WidenScope => {
+                let scope = body["scope"].as_array_mut();
+                let more = serde_json::Value::from("orders/write");
+                if let Some(scope) = scope.filter(|scope| !scope.contains(&more)) {
+                    scope.push(more);
+                }
+            }
+            _ => return row,
+        }
+        row.body = body.to_string().into_bytes();
+        row
+    }
+}
+
+impl View for PlantedView<'_> {
+    fn get(&mut self, kind: &'static Kind, key: Key) -> Result<Option<Row>, Fault> {
+        Ok(self.inner.get(kind, key)?.map(|row| self.bend(kind, row)))
+    }
+
+    fn scan(&mut self, scan: &Scan) -> Result<Vec<Row>, Fault> {
+        Ok(self.inner.scan(scan)?.into_iter().map(|row| self.bend(scan.kind, row)).collect())
+    }
+}
+
+impl Store for PlantedStore {
+    fn view(&self, now: Time, read: Reading<'_>) -> Result<(), Fault> {
+        let plant = self.plant;
+        self.inner.view(now, &mut |view| read(&mut PlantedView { inner: view, plant }))
+    }
+
+    fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        let count = self.commits.fetch_add(1, Ordering::Relaxed);
+        if self.plant == Plant::ForgetCommits && count % 7 == 6 {
+            return Ok(());
+        }
+        self.inner.commit(batch)
+    }
+
+    fn changes(&self, after: Position, limit: usize) -> Result<Vec<Change>, Fault> {
+        match self.plant {
+            Plant::NeverFollow => Ok(Vec::new()),
+            _ => self.inner.changes(after, limit),
+        }
+    }
+
+    fn position(&self) -> Result<Position, Fault> {
+        self.inner.position()
+    }
+
+    fn wait(&self, millis: u64) {
+        self.inner.wait(millis);
+    }
+
+    fn sweep(&self, now: Time, limit: usize) -> Result<usize, Fault> {
+        self.inner.sweep(now, limit)
+    }
+}
+
+/// A row that nobody decided to write.
+#[must_use]
+pub fn stray_row(key: Key) -> Row {
+    Row { key, version: 1, body_version: 1, columns: vec![Value::Integer(0)], expires_at: None, body: b"{}".to_vec() }
+}

@@ -1,0 +1,87 @@
+//! Deployments from a seed. `SIM_SEEDS=n` plays more of them, `SIM_FIRST=m` starts at another one.
+
+use jeton_sim::plant::Plant;
+use jeton_sim::play::{Played, play};
+use jeton_sim::watch;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Seeds of an ordinary test run.
+const SEEDS: u64 = 200;
+
+fn setting(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number: {text}")))
+}
+
+/// Plays seeds on two threads; each seed is its own world.
+fn play_all(first: u64, seeds: u64, look: impl Fn(&Played) + Sync) {
+    let next = AtomicU64::new(first);
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < first + seeds) {
+                    let played = play(seed, Plant::Nothing);
+                    look(&played);
+                    if played.broken.is_some() {
+                        failed.lock().unwrap().push(played);
+                    }
+                }
+            });
+        }
+    });
+    let mut failed = failed.into_inner().unwrap();
+    failed.sort_by_key(|played| played.seed);
+    if let Some(first) = failed.first() {
+        let seeds: Vec<u64> = failed.iter().map(|played| played.seed).collect();
+        panic!("{first}\n{} of the seeds fail: {seeds:?}", failed.len());
+    }
+}
+
+#[test]
+fn promises_hold_whatever_happens() {
+    let (tokens, seeds) = (AtomicU64::new(0), setting("SIM_SEEDS", SEEDS));
+    play_all(setting("SIM_FIRST", 0), seeds, |played| {
+        tokens.fetch_add(played.tokens as u64, Ordering::Relaxed);
+    });
+    let tokens = tokens.into_inner();
+    assert!(tokens >= 3 * seeds, "{tokens} tokens in {seeds} seeds: too little happens to prove anything");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_conversation() {
+    for seed in 1000..1012 {
+        let (one, two) = (play(seed, Plant::Nothing), play(seed, Plant::Nothing));
+        assert_eq!(one.transcript, two.transcript, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_conversation_can_be_saved_as_a_case() {
+    for seed in 2000..2006 {
+        let played = play(seed, Plant::Nothing);
+        let transcript = jeton_wire::transcript::parse("saved.http", &played.transcript);
+        let transcript = transcript.unwrap_or_else(|error| panic!("{error}\n{}", played.transcript));
+        assert!(transcript.steps.len() >= 10, "{} steps", transcript.steps.len());
+    }
+}
+
+/// Each fault that is planted must break the promise that it breaks.
+#[test]
+fn planted_faults_are_noticed() {
+    for (plant, promise) in [
+        (Plant::IgnoreSuspension, watch::RIGHTS),
+        (Plant::WidenScope, watch::SCOPE_WITHIN_GRANT),
+        (Plant::ForgetCommits, watch::NOTHING_IS_LOST),
+        (Plant::NeverFollow, watch::RIGHTS),
+        (Plant::WriteOnRefusal, watch::REFUSAL_WRITES_NOTHING),
+        (Plant::LeakSecret, watch::NO_RAW_VALUE),
+        (Plant::LoseEvents, watch::ONE_EVENT),
+        (Plant::MixRealms, watch::ONE_EVENT),
+    ] {
+        let noticed = (0..40)
+            .map(|seed| play(seed, plant))
+            .find(|played| played.broken.as_ref().is_some_and(|broken| broken.invariant == promise));
+        assert!(noticed.is_some(), "{plant:?} is not noticed as a breach of {promise}");
+    }
+}
