@@ -89,8 +89,9 @@ fn import(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     begin(act, args);
     let mut plan = Plan::default();
     let resources = act.resources(&realm)?;
-    let place = clients::Place { realm: &realm, known: super::resource::catalogue(&resources), is_new: false };
-    clients::apply(act, &place, &entries, Unmentioned::Stays, &mut plan)?;
+    let known = super::resource::catalogue(&resources);
+    let place = clients::Place { realm: &realm, known, is_new: false, unmentioned: Unmentioned::Stays };
+    clients::apply(act, &place, &entries, &mut plan)?;
     Ok(plan.told(act.mode))
 }
 
