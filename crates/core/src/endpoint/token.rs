@@ -69,5 +69,8 @@ fn exchange(
         refresh_token: request.refresh_token.as_ref(),
     };
     let issue = (grant.exchange)(&asked)?;
-    Ok(mint(known.realm, world, issue)?)
+    // Token times are whole seconds: in the second in which a client was stopped and let go on, a new token counts from the next
+    // one, so that it is told apart from those that died.
+    let from = World { now: world.now.max(client.client().not_before), ..world.clone() };
+    Ok(mint(known.realm, &from, issue)?)
 }
