@@ -105,10 +105,13 @@ fn the_lines_to_try_work_when_pasted_and_the_reason_of_a_refusal_is_shown() {
     let temporary = tempfile::tempdir().expect("a temporary directory");
     let mut demo = Running(jeton(temporary.path(), &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs"));
     let mut lines = BufReader::new(demo.0.stdout.take().expect("stdout is piped")).lines().map_while(Result::ok);
-    let mut pasted: Vec<String> = Vec::new();
+    let (mut pasted, mut commands) = (Vec::new(), Vec::new());
     for line in lines.by_ref() {
-        if let Some(line) = line.strip_prefix("  ").filter(|line| line.starts_with("TOKEN=") || line.starts_with("curl ")) {
-            pasted.push(line.to_owned());
+        let Some(hint) = line.strip_prefix("  ") else { continue };
+        if hint.starts_with("TOKEN=") || hint.starts_with("curl ") {
+            pasted.push(hint.to_owned());
+        } else if hint.contains(env!("CARGO_BIN_EXE_jeton")) {
+            commands.push(hint.to_owned());
         }
         if line.contains("Ctrl-C ends it") {
             break;
@@ -121,6 +124,11 @@ fn the_lines_to_try_work_when_pasted_and_the_reason_of_a_refusal_is_shown() {
         let (token, answer) = said.split_once('\n').expect("a token and an answer");
         assert!(!token.contains(['{', ' ']) && token.len() > 20, "{pair:?}: {said}");
         assert!(answer.starts_with('{') && !answer.contains("rror"), "{pair:?}: {said}");
+    }
+    assert_eq!(commands.len(), 4, "{commands:#?}");
+    for (command, says) in commands.iter().zip(["signature", "confidential", "refused|client.", "client.secret_not_encoded"]) {
+        let said = shell(&format!("{}\n{command}", pasted[0]));
+        assert!(says.split('|').any(|says| said.contains(says)), "{command}: {said}");
     }
     let refused = pasted[0].replace("--data-urlencode client_secret@", "-d client_secret=wrong -d ignored=");
     shell(&refused);

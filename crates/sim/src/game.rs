@@ -167,7 +167,7 @@ impl Game {
         let seen =
             Seen { model: &self.model, ask, verdict, weather: self.weather, dialect, response: &response, event: event.as_ref() };
         seen.check()?;
-        self.unchanged(ask, (&response, at))?;
+        self.unchanged(&response)?;
         let mut looked = Looked { status: response.status().as_u16(), token: None, refresh: None };
         if let Ask::Token(ask) = ask
             && looked.status == 200
@@ -183,37 +183,33 @@ impl Game {
         Ok(Some(looked))
     }
 
-    /// A request changes no row, except that a token may replace a slow hash of the secret that was shown.
-    fn unchanged(&mut self, ask: &Ask, (response, at): (&Response<Bytes>, usize)) -> Result<(), Broken> {
+    /// A request changes no row, whatever becomes of it.
+    fn unchanged(&mut self, response: &Response<Bytes>) -> Result<(), Broken> {
         if self.plant == Plant::WriteOnRefusal && response.status().is_client_error() && self.chance.once_in(5) {
             self.write_stray();
         }
-        let digest = watch::digest(&self.store);
-        if digest == self.digest {
+        if watch::digest(&self.store) == self.digest {
             return Ok(());
         }
-        let party = match ask {
-            Ask::Token(ask) if response.status() == 200 => self.model.party(ask.house, &ask.client_id),
-            _ => None,
-        };
-        let Some(party) = party else {
-            return Err(Broken::new(watch::REFUSAL_WRITES_NOTHING, format!("rows changed with status {}", response.status())));
-        };
-        let stored = self.stored_client(party);
-        let (before, after) = (without_hashes(self.model.parties[party].states.latest()), stored.as_ref().map(without_hashes));
-        if Some(&before) != after.as_ref() {
-            return Err(Broken::new(watch::REFUSAL_WRITES_NOTHING, "a token changed more than a hash"));
-        }
-        self.adopt(at, party, stored);
-        self.settle()
+        Err(Broken::new(watch::REFUSAL_WRITES_NOTHING, format!("rows changed with status {}", response.status())))
     }
 
-    fn adopt(&mut self, at: usize, party: usize, stored: Option<Client>) {
-        let change = self.model.next_change();
-        if let Some(stored) = stored {
+    /// The tally was written down: slow hashes of secrets that were shown may be replaced, and nothing else of a client.
+    pub(crate) fn adopted(&mut self, at: usize) -> Result<(), Broken> {
+        for party in 0..self.model.parties.len() {
+            let before = self.model.parties[party].states.latest();
+            let stored = self.stored_client(party);
+            if stored.as_ref() == Some(before) {
+                continue;
+            }
+            let Some(stored) = stored.filter(|stored| without_hashes(stored) == without_hashes(before)) else {
+                return Err(Broken::new(watch::NOTHING_IS_LOST, "the tally changed more of a client than a hash"));
+            };
+            let change = self.model.next_change();
             self.nodes[at].made(stored.key, change);
             self.model.parties[party].states.push(change, stored);
         }
+        Ok(())
     }
 
     /// A client as the store has it.
@@ -309,15 +305,15 @@ impl Game {
         loop {
             let world = World { facts: &facts, ..around.world() };
             match check(state, &engine.memory, &world, value) {
-                Ok(token) => return Ok(Some(token)),
-                Err(Stop::Need(need)) => {
+                Ok((token, _)) => return Ok(Some(token)),
+                Err((Stop::Need(need), _)) => {
                     if engine.meet(self.now, &need, &mut facts).is_err() {
                         return Ok(None);
                     }
                 }
                 // A clock that went back: the client's tokens are dead until it has caught up.
-                Err(Stop::Refuse(_)) if self.clock_went_back(house) => return Ok(None),
-                Err(stop) => return Err(Broken::new(watch::RIGHTS, format!("a fresh token is refused: {stop:?}"))),
+                Err((Stop::Refuse(_), _)) if self.clock_went_back(house) => return Ok(None),
+                Err((stop, _)) => return Err(Broken::new(watch::RIGHTS, format!("a fresh token is refused: {stop:?}"))),
             }
         }
     }

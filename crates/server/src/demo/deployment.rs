@@ -2,13 +2,14 @@
 
 use crate::request::{Moment, key_pair};
 use jeton_core::admin::document::Document;
-use jeton_core::admin::{AdminStop, Args, DialectOffer, command};
+use jeton_core::admin::{AdminStop, Args, command};
 use jeton_core::record::{AccessTokenFormat, Actor};
 use jeton_core::refusal::Fault;
 use jeton_core::run::{Caller, Engine};
-use jeton_core::world::{Facts, KeyPair, World};
+use jeton_core::world::{Facts, KeyPair, Need, World};
 use jeton_jose::Algorithm;
-use jeton_wire::dialect::{Dialect, Dialects};
+use jeton_wire::admin::offers;
+use jeton_wire::dialect::Dialects;
 use serde_json::{Value, json};
 use std::thread;
 
@@ -52,26 +53,13 @@ pub fn apply(engine: &Engine, dialects: &Dialects, document: &Document) -> Resul
         let world = World { now, random: &random, request_id: &request_id, facts: &facts };
         match engine.administer(&world, row, &args, &caller) {
             Ok(_) => return Ok(()),
-            Err(AdminStop::Need(jeton_core::world::Need::KeyPair(algorithm))) => {
+            Err(AdminStop::Need(Need::KeyPair(algorithm))) => {
                 facts.key_pairs.push(key_pair(algorithm).map_err(|fault| fault.to_string())?);
             }
             Err(stop) => return Err(stop.to_string()),
         }
     }
     Err("the deployment needs more and more key pairs".to_owned())
-}
-
-/// What realms can be made from, the plainest first.
-fn offers(dialects: &Dialects) -> Vec<DialectOffer> {
-    let offer = |dialect: &Dialect| DialectOffer {
-        name: dialect.file.name.clone(),
-        title: dialect.file.title.as_str().to_owned(),
-        needs: dialect.file.needs.clone(),
-        defaults: dialect.file.realm_defaults.clone(),
-    };
-    let mut offers: Vec<DialectOffer> = dialects.iter().map(offer).collect();
-    offers.sort_by_key(|offer| offer.needs.len());
-    offers
 }
 
 /// The key pairs that the realms of a document will need.

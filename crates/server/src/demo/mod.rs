@@ -10,6 +10,7 @@ mod discretion;
 mod next;
 mod notes;
 mod screen;
+mod tour;
 mod walk;
 
 use crate::log;
@@ -18,18 +19,17 @@ use crate::settings::{LogFormat, Settings};
 use clap::{Arg, ArgAction, ArgMatches};
 use deployment::{FILES, Files};
 use directory::Directory;
-use discretion::Discretion;
-use jeton_wire::dialect::Dialects;
 use jeton_wire::transcript::{self, Transcript};
 use notes::Notes;
-use screen::{Screen, Style, Tally};
+use screen::{Screen, Style};
 use std::fmt;
 use std::io::{self, IsTerminal, Stdout};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tour::Tour;
 
 /// Why the demo cannot be given: one sentence.
 #[derive(Debug)]
@@ -125,20 +125,26 @@ pub fn run(given: &ArgMatches) -> Result<ExitCode, DemoError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cores).enable_all().build()?;
     let server = runtime.block_on(Server::start(&settings, &events, cores)).map_err(|error| DemoError(error.to_string()))?;
-    let shown = show(&asked, &server, &directory, notes);
-    let done = match shown {
-        Ok((right, notes)) => {
-            if !asked.once {
-                stay(&runtime, &asked, notes)?;
-            }
-            Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-        Err(error) => Err(error),
-    };
+    let done = give(&asked, &server, &directory, notes, &runtime);
     runtime.block_on(server.drain(settings.drain));
     runtime.shutdown_background();
     events.finish();
     done
+}
+
+/// Walks every part, says what to try next, and stays if that was not asked otherwise.
+fn give(asked: &Asked, server: &Server, directory: &Directory, notes: Notes, runtime: &Runtime) -> Result<ExitCode, DemoError> {
+    let screen = Screen::new(io::stdout(), asked.style);
+    let mut tour = Tour::begin(screen, notes, server, asked.parts.len())?;
+    for part in &asked.parts {
+        tour.part(&part.files, &part.transcript, directory.path())?;
+    }
+    let is_right = tour.end()?;
+    if !asked.once {
+        let program = std::env::args().next().unwrap_or_else(|| "jeton".to_owned());
+        stay(runtime, tour.try_next(&program, directory.path())?)?;
+    }
+    Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn settings(asked: &Asked, directory: &Directory) -> Settings {
@@ -159,65 +165,8 @@ fn settings(asked: &Asked, directory: &Directory) -> Settings {
     }
 }
 
-/// Makes what the documents need, walks them, and says what to try next. Whether every step was right, and further notes.
-fn show(asked: &Asked, server: &Server, directory: &Directory, mut notes: Notes) -> Result<(bool, Notes), DemoError> {
-    let dialects = Dialects::built_in().map_err(|error| DemoError(error.to_string()))?;
-    let mut to = server.public;
-    if to.ip().is_unspecified() {
-        to.set_ip([127, 0, 0, 1].into());
-    }
-    let mut screen = Screen::new(io::stdout(), asked.style);
-    screen.greet(&format!("http://{to}"), asked.parts.len())?;
-    let started = Instant::now();
-    let (mut tallies, mut hints, mut realm) = (Vec::new(), Vec::new(), None);
-    for part in &asked.parts {
-        let document = part.files.document(to.port())?;
-        deployment::apply(server.engine(), &dialects, &document)?;
-        let title = dialects.iter().find(|dialect| dialect.file.name.as_str() == part.files.name);
-        let title = title.map_or(part.files.name, |dialect| dialect.file.title.as_str());
-        let discretion = Discretion::of(&document);
-        let directives = &part.transcript.directives;
-        screen.provider(title, directives.source.as_deref(), &directives.notes, &document)?;
-        let walked = walk::walk(&part.transcript, to, &mut notes);
-        for taken in &walked {
-            screen.step(taken, &discretion)?;
-        }
-        let wrong = walked.iter().filter(|taken| !taken.is_right()).map(|taken| taken.step.title.clone()).collect();
-        let tally = Tally { title: title.to_owned(), steps: walked.len(), wrong };
-        screen.part(&tally)?;
-        tallies.push(tally);
-        if !asked.once {
-            let place =
-                next::Place { name: part.files.name, title, to, data: directory.path().to_owned(), discretion: &discretion };
-            hints.extend(place.hints(&walked)?);
-        }
-        realm = realm.or(document.realm.first().map(|realm| realm.name.clone()));
-    }
-    screen.end(&tallies, started.elapsed())?;
-    if let (false, Some(realm)) = (asked.once, realm) {
-        let program = std::env::args().next().unwrap_or_else(|| "jeton".to_owned());
-        let known = |name: &str| crate::command().find_subcommand(name).is_some();
-        hints.extend(next::commands(&program, &directory.path().to_string_lossy(), realm.as_str(), known));
-        try_next(&mut screen, &hints, directory)?;
-    }
-    Ok((tallies.iter().all(|tally| tally.wrong.is_empty()), notes))
-}
-
-fn try_next(screen: &mut Screen<Stdout>, hints: &[next::Hint], directory: &Directory) -> io::Result<()> {
-    screen.heading("Try next, in another terminal")?;
-    for (what, line) in hints {
-        screen.try_this(what, line)?;
-    }
-    screen.heading("The server stays up and shows here what it is asked")?;
-    screen.line("")?;
-    screen.line("  Change a secret or a scope in a line above: the answer says what the document says, and here stands why.")?;
-    screen.line(&format!("  Ctrl-C ends it and removes {}", directory.path().display()))?;
-    screen.line("")
-}
-
 /// Shows what is asked until somebody ends it.
-fn stay(runtime: &Runtime, asked: &Asked, notes: Notes) -> Result<(), DemoError> {
-    let mut screen = Screen::new(io::stdout(), asked.style);
+fn stay(runtime: &Runtime, (mut screen, notes): (Screen<Stdout>, Notes)) -> Result<(), DemoError> {
     std::thread::Builder::new().name("notes".into()).spawn(move || {
         // A screen that is gone ends the thread, not the server.
         let _ = notes.follow().try_for_each(|note| screen.happened(&note));

@@ -95,19 +95,17 @@ impl Place<'_> {
     }
 }
 
-/// The lines of the command line that look at what the demo made; only commands that this version has.
-pub fn commands(program: &str, data: &str, realm: &str, known: impl Fn(&str) -> bool) -> Vec<Hint> {
+/// The lines of the command line that look at what the demo made.
+pub fn commands(program: &str, data: &str, realm: &str, refused: Option<&str>) -> Vec<Hint> {
     let (data, program) = (quoted(data), quoted(program));
-    let line = |what: &str, rest: String| (what.to_owned(), format!("{program} {rest}"));
-    let mut lines = Vec::new();
-    if known("client") {
-        lines.push(line("the applications of a realm", format!("client list {realm} --data {data}")));
-    }
-    if known("audit") {
-        lines.push(line("what was changed and what was refused", format!("audit list {realm} --data {data}")));
-    }
-    if known("token") {
-        lines.push(line("what a token says", "token decode \"$TOKEN\"".to_owned()));
+    let mut lines = vec![
+        ("what the token says".to_owned(), format!("printf %s \"$TOKEN\" | {program} token decode - --data {data}")),
+        ("the applications of a realm".to_owned(), format!("{program} client list {realm} --data {data}")),
+        ("what was changed and refused there".to_owned(), format!("{program} audit list {realm} --data {data}")),
+    ];
+    if let Some(id) = refused {
+        let line = format!("{program} audit list --request-id {id} --data {data}");
+        lines.push(("why a request was refused, by the id in its answer".to_owned(), line));
     }
     lines
 }

@@ -4,6 +4,7 @@ use super::discretion::{Discretion, cut};
 use super::notes::Note;
 use super::walk::Taken;
 use jeton_core::admin::document::Document;
+use jeton_wire::transcript::Directives;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -74,8 +75,7 @@ impl<W: Write> Screen<W> {
     }
 
     /// The head of one provider's part.
-    pub fn provider(&mut self, title: &str, source: Option<&str>, notes: &[String], document: &Document) -> io::Result<()> {
-        let source = source.unwrap_or_default();
+    pub fn provider(&mut self, title: &str, directives: &Directives, document: &Document) -> io::Result<()> {
         if self.style == Style::Colour {
             let rest = WIDTH.saturating_sub(title.chars().count() + 4);
             let (title, rule) = (self.paint(Ink::Strong, title), self.paint(Ink::Quiet, &"─".repeat(rest)));
@@ -83,8 +83,8 @@ impl<W: Write> Screen<W> {
         } else {
             self.line(&format!("\n== {title}"))?;
         }
-        self.line(&format!("   {}", self.paint(Ink::Asked, source)))?;
-        for note in notes {
+        self.line(&format!("   {}", self.paint(Ink::Asked, directives.source.as_deref().unwrap_or_default())))?;
+        for note in &directives.notes {
             for line in wrapped(&format!("note: {note}"), WIDTH - 3) {
                 self.line(&format!("   {}", self.paint(Ink::Quiet, &line)))?;
             }

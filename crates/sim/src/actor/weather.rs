@@ -56,7 +56,10 @@ fn flush(game: &mut Game) -> Result<(), Broken> {
     let around = game.around();
     let node = &game.nodes[at];
     match node.tally.flush(&node.engine, &around.world()) {
-        Ok(()) | Err(Stop::Fault(Fault::Unavailable(_))) => game.settle(),
+        Ok(()) | Err(Stop::Fault(Fault::Unavailable(_))) => {
+            game.adopted(at)?;
+            game.settle()
+        }
         Err(stop) => Err(Broken::new(watch::NO_FAULT, format!("the tally cannot be written down: {stop:?}"))),
     }
 }
