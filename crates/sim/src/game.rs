@@ -353,15 +353,15 @@ impl Game {
         loop {
             let world = World { facts: &facts, ..around.world() };
             match check(state, &engine.memory, &world, value) {
-                Ok(token) => return Ok(Some(token)),
-                Err(Stop::Need(need)) => {
+                Ok((token, _)) => return Ok(Some(token)),
+                Err((Stop::Need(need), _)) => {
                     if engine.meet(self.now, &need, &mut facts).is_err() {
                         return Ok(None);
                     }
                 }
                 // A clock that went back: the client's tokens are dead until it has caught up.
-                Err(Stop::Refuse(_)) if self.clock_went_back(house) => return Ok(None),
-                Err(stop) => return Err(Broken::new(watch::RIGHTS, format!("a fresh token is refused: {stop:?}"))),
+                Err((Stop::Refuse(_), _)) if self.clock_went_back(house) => return Ok(None),
+                Err((stop, _)) => return Err(Broken::new(watch::RIGHTS, format!("a fresh token is refused: {stop:?}"))),
             }
         }
     }

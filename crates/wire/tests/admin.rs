@@ -1,5 +1,11 @@
 //! The admin API over HTTP values: who is let in, what is answered, and how it is described.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a test keeps golden files and asks a validator on the machine"
+)]
+
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use jeton_core::name::{Issuer, RequestId, Time};

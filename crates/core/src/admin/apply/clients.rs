@@ -2,7 +2,7 @@
 
 use super::{Plan, Unmentioned};
 use crate::admin::document::{ApiKeyEntry, ClientEntry, SecretEntry};
-use crate::admin::{Act, AdminStop, api_key, client, client_state, credential, secret, show};
+use crate::admin::{Act, AdminStop, api_key, client, client_entry, client_state, credential, secret, show};
 use crate::name::{ClientId, ScopeToken};
 use crate::record::{ApiKey, Client, ClientKind, ClientSecret, Realm, Status, clients_of_realm};
 use crate::store::Order;
@@ -17,17 +17,12 @@ pub(super) struct Place<'a> {
     pub known: BTreeSet<ScopeToken>,
     /// Whether the realm was made just now, so that it has no clients yet.
     pub is_new: bool,
-    /// What becomes of clients, secrets and keys that the document does not mention.
+    /// Whether clients, secrets and keys that the document does not mention go.
     pub unmentioned: Unmentioned,
 }
 
 /// Makes every client of the list be as it says.
-pub(super) fn apply(
-    act: &mut Act<'_, '_>,
-    place: &Place<'_>,
-    entries: &[ClientEntry],
-    plan: &mut Plan,
-) -> Result<(), AdminStop> {
+pub(super) fn apply(act: &mut Act<'_, '_>, place: &Place<'_>, entries: &[ClientEntry], plan: &mut Plan) -> Result<(), AdminStop> {
     let mut named = BTreeSet::new();
     let mut values = BTreeSet::new();
     for entry in entries {
@@ -47,7 +42,7 @@ pub(super) fn apply(
         let known = if place.is_new { None } else { act.find_client(place.realm, id)? };
         match known {
             Some(known) if known.status != Status::Deleted => revise(act, place, &known, entry, plan)?,
-            Some(_) => drop(client::fresh(act, place.realm, entry, &place.known)?),
+            Some(_) => drop(client_entry::fresh(act, place.realm, entry, &place.known)?),
             None => make(act, place, entry, plan)?,
         }
     }
@@ -58,7 +53,7 @@ pub(super) fn apply(
 }
 
 fn make(act: &mut Act<'_, '_>, place: &Place<'_>, entry: &ClientEntry, plan: &mut Plan) -> Result<(), AdminStop> {
-    let mut made = client::unwritten(act, place.realm, entry, &place.known)?;
+    let mut made = client_entry::unwritten(act, place.realm, entry, &place.known)?;
     for entry in entry.secrets.iter().flatten() {
         let taken = secret::take(act, place.realm, entry).map_err(|stop| of_client(&made, stop))?;
         secret::add(&mut made, taken)?;
@@ -99,8 +94,8 @@ fn revise(
     plan: &mut Plan,
 ) -> Result<(), AdminStop> {
     let mut after = before.clone();
-    client::revise(&mut after, entry)?;
-    client::check(&after, &place.known)?;
+    client_entry::revise(&mut after, entry)?;
+    client_entry::check(&after, &place.known)?;
     let loses = !before.scope.is_within(&after.scope) || (before.status.is_active() && !after.status.is_active());
     if loses {
         after.not_before = client::dead_until(act.now());
