@@ -1,6 +1,7 @@
 //! An event is one security decision as it is told to log, counters and journal. Nothing durable is written per token.
 
 use crate::name::{ClientId, Key, RealmName};
+use crate::record::Client;
 use crate::refusal::{Fault, Why};
 
 /// One decision about one request.
@@ -9,7 +10,7 @@ pub struct Event {
     /// The realm that was asked.
     pub realm: Option<(Key, RealmName)>,
     /// The client concerned, as far as it is known.
-    pub client: Option<(Key, Option<ClientId>)>,
+    pub client: Option<Concerned>,
     /// Where, for example `token`.
     pub endpoint: &'static str,
     /// What was decided.
@@ -32,6 +33,21 @@ pub struct Adoption {
 impl std::fmt::Debug for Adoption {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Adoption({})", self.secret)
+    }
+}
+
+/// The client that an event concerns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Concerned {
+    /// Its key.
+    pub key: Key,
+    /// Its id, as people know it.
+    pub client_id: ClientId,
+}
+
+impl From<&Client> for Concerned {
+    fn from(client: &Client) -> Self {
+        Self { key: client.key, client_id: client.client_id.clone() }
     }
 }
 

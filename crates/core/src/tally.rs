@@ -53,7 +53,7 @@ impl Tally {
 
     /// Counts one event.
     pub fn record(&self, world: &World<'_>, event: &Event) {
-        let client = event.client.as_ref().map(|(key, _)| *key);
+        let client = event.client.as_ref().map(|client| client.key);
         let index = client.map_or(0, |key| usize::from(key.as_bytes()[15]) % SHARDS);
         let mut shard = self.shards[index].lock().unwrap_or_else(PoisonError::into_inner);
         if shard.usage.len() + shard.last_uses.len() + shard.journal.len() >= SHARD_CAPACITY {

@@ -1,14 +1,17 @@
 //! Admin commands over the store in memory: what they change, what they refuse, and what they write down.
 
 use jeton_core::admin::{AREAS, AdminStop, Args, DialectOffer, ParamNeed, command, commands};
-use jeton_core::name::{Issuer, Key, Label, RequestId, Time};
+use jeton_core::client_auth::{Credentials, Known};
+use jeton_core::endpoint::{TokenRequest, token};
+use jeton_core::name::{Issuer, Key, Label, RealmName, RequestId, Time};
 use jeton_core::record::{
     AccessTokenFormat, AccessTokenSettings, Actor, AudienceRule, BasicEncoding, Client, JournalEntry, Permission, RealmSettings,
     ScopeSettings, client_by_id, realm_by_name,
 };
 use jeton_core::run::{Caller, Engine};
 use jeton_core::store::MemoryStore;
-use jeton_core::world::{Facts, KeyPair, Need, Random, Stop, World};
+use jeton_core::token::check;
+use jeton_core::world::{Facts, KeyPair, Need, Presented, Random, Stop, World};
 use jeton_jose::{Algorithm, SealKey, SigningKey};
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
@@ -19,6 +22,7 @@ struct Desk {
     engine: Engine,
     offers: Vec<DialectOffer>,
     now: Cell<i64>,
+    runs: Cell<i64>,
     actor: Actor,
 }
 
@@ -47,15 +51,16 @@ impl Desk {
         };
         let world = chance(1_000_000);
         let engine = Engine::open(Arc::new(MemoryStore::new()), &SealKey::from_bytes([1; 32]), &world.world(&Facts::default()));
-        let now = Cell::new(1_700_000_000);
-        Self { engine: engine.expect("opens"), offers: vec![plain, loose], now, actor: Actor::Local { uid: 7 } }
+        let (now, runs) = (Cell::new(1_700_000_000), Cell::new(0));
+        Self { engine: engine.expect("opens"), offers: vec![plain, loose], now, runs, actor: Actor::Local { uid: 7 } }
     }
 
     fn try_run(&self, name: &str, given: Value) -> Result<Value, AdminStop> {
         let command = command(name).expect("a command");
         let args = Args::parse(command, given.as_object().cloned().unwrap_or_default())?;
         self.now.set(self.now.get() + 1);
-        let chance = chance(self.now.get());
+        self.runs.set(self.runs.get() + 1);
+        let chance = Chance { now: Time::from_seconds(self.now.get()), ..chance(self.runs.get()) };
         let mut facts = Facts::default();
         loop {
             let caller = Caller { actor: &self.actor, dialects: &self.offers };
@@ -94,7 +99,7 @@ impl Desk {
     fn client(&self, id: &str) -> Client {
         let find = |reader: &mut jeton_core::store::Reader<'_>| {
             let realm: Option<jeton_core::record::Realm> =
-                reader.find(realm_by_name(&jeton_core::name::RealmName::parse("acme").expect("a name")))?;
+                reader.find(realm_by_name(&RealmName::parse("acme").expect("a name")))?;
             let id = jeton_core::name::ClientId::parse(id).expect("an id");
             reader.find::<Client>(client_by_id(realm.expect("a realm").key, &id))
         };
@@ -247,6 +252,59 @@ fn what_stops_a_client_ends_its_tokens_for_good() {
     desk.run("client.delete", it.clone());
     assert!(desk.refused("client.show", it.clone()).contains("was deleted"));
     assert!(desk.refused("client.create", it).contains("never given again"));
+}
+
+#[test]
+fn a_token_of_the_second_in_which_its_client_went_on_is_told_from_those_that_died() {
+    let desk = Desk::furnished();
+    desk.run("realm.set", json!({"realm": "acme", "settings": {"access_token": {"format": {"kind": "opaque"}}}}));
+    let value = SecretValue(desk.run("secret.create", json!({"realm": "acme", "client": "build-7", "name": "main"})));
+    let it = json!({"realm": "acme", "client": "build-7"});
+    let old = desk.token(&value).expect("a token");
+    assert!(desk.passes(&old));
+    // The clock stands still for the next four steps.
+    let now = desk.now.get();
+    desk.run("client.disable", it.clone());
+    desk.now.set(now);
+    assert!(desk.token(&value).is_err() && !desk.passes(&old));
+    desk.run("client.enable", it);
+    desk.now.set(now);
+    let fresh = desk.token(&value).expect("a token");
+    assert!(desk.passes(&fresh) && !desk.passes(&old));
+}
+
+/// The answer that shows a secret.
+struct SecretValue(Value);
+
+impl Desk {
+    fn with_realm<T>(&self, decide: impl Fn(Known<'_>, &World<'_>) -> Result<T, Stop>) -> Result<T, Stop> {
+        let chance = chance(self.now.get());
+        let mut facts = Facts::default();
+        loop {
+            let snapshot = self.engine.memory.snapshot.load();
+            let state = snapshot.realm_by_name(&RealmName::parse("acme").expect("a name")).expect("a realm");
+            match decide(self.engine.known(state), &chance.world(&facts)) {
+                Err(Stop::Need(need)) => self.engine.meet(chance.now, &need, &mut facts).expect("reads"),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn token(&self, secret: &SecretValue) -> Result<String, Stop> {
+        let secret = Presented::new(secret.0["value"].as_str().expect("a value"));
+        let request = TokenRequest {
+            credentials: Credentials { body_id: Some("build-7".into()), body_secret: Some(secret), ..Credentials::default() },
+            grant_type: Some("client_credentials".into()),
+            ..TokenRequest::default()
+        };
+        self.with_realm(|known, world| {
+            token(known, world, &request).map(|(issued, _)| issued.access_token).map_err(|stopped| stopped.stop)
+        })
+    }
+
+    fn passes(&self, token: &str) -> bool {
+        self.with_realm(|known, world| check(known.realm, known.memory, world, token).map_err(|(stop, _)| stop)).is_ok()
+    }
 }
 
 #[test]

@@ -98,10 +98,8 @@ impl EventLog {
             if let Some((_, realm)) = &event.realm {
                 line.plain("realm", realm.as_str());
             }
-            match &event.client {
-                Some((_, Some(client_id))) => line.text("client", client_id.as_str()),
-                Some((key, None)) => line.plain("client_key", &key.to_string()),
-                None => {}
+            if let Some(client) = &event.client {
+                line.text("client", client.client_id.as_str());
             }
             match &event.outcome {
                 Outcome::Refused(why) => line.plain("why", why.row().id),

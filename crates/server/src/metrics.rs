@@ -174,12 +174,12 @@ impl Collector for Reading {
             }
             Ok(())
         })?;
-        self.process(&mut out)
+        self.about_the_process(&mut out)
     }
 }
 
 impl Reading {
-    fn process(&self, out: &mut DescriptorEncoder<'_>) -> Written {
+    fn about_the_process(&self, out: &mut DescriptorEncoder<'_>) -> Written {
         let about = ("jeton_log_lines_dropped", "Lines of the log that nobody read in time");
         family(out, about, MetricType::Counter, |metric| metric.encode_counter::<NoLabelSet, _, u64>(&self.lines_dropped, None))?;
         family(out, ("jeton_build", "The version that runs"), MetricType::Info, |metric| {

@@ -170,7 +170,7 @@ impl Maker<'_> {
             client_id: client.client_id.clone(),
             name: label(name),
             hash: self.data.api_key_hash(client.realm, &value),
-            hint: "jak_".to_owned(),
+            hint: "jak".to_owned(),
             expires_at: None,
             status: Status::Active,
         };

@@ -85,7 +85,8 @@ fn first_scope(model: &Model, client: &Client, ask: &TokenAsk) -> Option<Scope> 
     let realm = &model.houses[ask.house].realm;
     let settings = &realm.settings.scope;
     let part = |list: &Scope| list.iter().filter(|token| client.scope.contains(token)).cloned().collect::<Scope>();
-    match (&settings.meaning, ask.scope.as_deref()) {
+    // RFC 6749 §3.2: a parameter without a value counts as omitted.
+    match (&settings.meaning, ask.scope.as_deref().filter(|scope| !scope.is_empty())) {
         (ScopeMeaning::Tenant(host), Some(text)) => {
             let text = text.to_ascii_lowercase();
             let name = text.trim_start_matches("https://").trim_end_matches('/');
@@ -106,7 +107,7 @@ fn first_scope(model: &Model, client: &Client, ask: &TokenAsk) -> Option<Scope> 
 
 fn narrowed(token: &Token, client: &Client, ask: &TokenAsk) -> Option<Scope> {
     let kept: Scope = token.scope.iter().filter(|scope| client.scope.contains(scope)).cloned().collect();
-    match ask.scope.as_deref() {
+    match ask.scope.as_deref().filter(|scope| !scope.is_empty()) {
         None | Some("*") => Some(kept),
         Some(text) => Scope::parse(text).ok().filter(|scope| scope.is_within(&kept)),
     }

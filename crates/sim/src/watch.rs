@@ -131,6 +131,9 @@ impl Seen<'_> {
         };
         let body = String::from_utf8_lossy(self.response.body());
         let texts = format!("{:?} {:?}", self.response.headers(), self.event);
+        if !may_hold_raw(&texts) && !may_hold_raw(&body) {
+            return Ok(());
+        }
         for raw in self.model.raw_values() {
             if texts.contains(raw) || (body.contains(raw) && raw != sent_back) {
                 return Err(Broken::new(NO_RAW_VALUE, format!("{raw} stands in an answer or event")));
@@ -156,10 +159,20 @@ pub fn digest(store: &MemoryStore) -> [u8; 32] {
     sha256(&all)
 }
 
+/// How the raw values of a simulation start: looking for these first is much quicker than looking for each value.
+const STARTS: &[&str] = &["S3cr3t-", "jak_", "jat_", "jrt_", "eyJ"];
+
+fn may_hold_raw(text: &str) -> bool {
+    STARTS.iter().any(|start| text.contains(start))
+}
+
 /// Looks for raw values in every row.
 pub fn rows(dump: &[(&'static str, Row)], model: &Model) -> Result<(), Broken> {
     let bodies: String =
         dump.iter().map(|(_, row)| format!("{} {:?}\n", String::from_utf8_lossy(&row.body), row.columns)).collect();
+    if !may_hold_raw(&bodies) {
+        return Ok(());
+    }
     match model.raw_values().find(|raw| bodies.contains(raw)) {
         Some(raw) => Err(Broken::new(NO_RAW_VALUE, format!("{raw} stands in a row"))),
         None => Ok(()),

@@ -9,9 +9,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
 use jeton_core::endpoint::{Stopped, token};
-use jeton_core::event::{Event, Outcome};
+use jeton_core::event::{Concerned, Event, Outcome};
 use jeton_core::guard::{self, Policy};
-use jeton_core::name::{ClientId, Key};
+use jeton_core::name::Key;
 use jeton_core::refusal::Why;
 use jeton_core::run::Engine;
 use jeton_core::snapshot::RealmState;
@@ -115,12 +115,12 @@ impl Wire {
         };
         match token(self.engine.known(asked.state), asked.world, &request) {
             Ok((issued, client)) => {
-                let of = Some((client.client().key, Some(client.client().client_id.clone())));
+                let of = Some(Concerned::from(&**client.client()));
                 let mut event = asked.event("token", of, Outcome::Issued, Some(client.secret()));
                 event.adopt = client.adopt().cloned();
                 Served::Answer(encode::token(asked.dialect, &issued), Some(event))
             }
-            Err(Stopped { stop, client }) => asked.stop("token", stop, client.map(|key| (key, None))),
+            Err(Stopped { stop, client }) => asked.stop("token", stop, client),
         }
     }
 
@@ -141,13 +141,13 @@ impl Wire {
         let policy = Policy { resource, scope: &operation.scope };
         match guard::decide(self.engine.known(asked.state), policy, &carried, asked.world) {
             Ok(permit) => {
-                let of = Some((permit.client(), Some(permit.token().client_id.clone())));
+                let of = Some(permit.client().clone());
                 let event = asked.event("api", of, Outcome::Permitted, permit.api_key());
                 let body = operation.answer.to_string().into_bytes();
                 let json = header::HeaderValue::from_static("application/json");
                 Served::Answer(encode::private(http::StatusCode::OK, json, body), Some(event))
             }
-            Err(denial) => asked.stop("api", denial.stop, denial.client.map(|key| (key, None))),
+            Err(denial) => asked.stop("api", denial.stop, denial.client),
         }
     }
 }
@@ -178,7 +178,7 @@ impl Asked<'_> {
         Served::Answer(response, Some(self.event(endpoint.name(), None, Outcome::Permitted, None)))
     }
 
-    fn stop(&self, endpoint: &'static str, stop: Stop, client: Option<(Key, Option<ClientId>)>) -> Served {
+    fn stop(&self, endpoint: &'static str, stop: Stop, client: Option<Concerned>) -> Served {
         match stop {
             Stop::Refuse(why) => self.refuse(endpoint, why, client),
             Stop::Need(need) => Served::Need(need),
@@ -189,7 +189,7 @@ impl Asked<'_> {
         }
     }
 
-    fn refuse(&self, endpoint: &'static str, why: Why, client: Option<(Key, Option<ClientId>)>) -> Served {
+    fn refuse(&self, endpoint: &'static str, why: Why, client: Option<Concerned>) -> Served {
         let basic =
             |value: &header::HeaderValue| value.as_bytes().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"));
         let used =
@@ -207,13 +207,7 @@ impl Asked<'_> {
         Filling { request_id: self.world.request_id, now: self.world.now }
     }
 
-    fn event(
-        &self,
-        endpoint: &'static str,
-        client: Option<(Key, Option<ClientId>)>,
-        outcome: Outcome,
-        used: Option<Key>,
-    ) -> Event {
+    fn event(&self, endpoint: &'static str, client: Option<Concerned>, outcome: Outcome, used: Option<Key>) -> Event {
         let realm = Some((self.state.realm.key, self.state.realm.name.clone()));
         Event { realm, client, endpoint, outcome, used, adopt: None }
     }

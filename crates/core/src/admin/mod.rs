@@ -10,6 +10,7 @@ mod args;
 mod audit;
 mod bootstrap;
 mod client;
+mod client_entry;
 mod client_state;
 mod command;
 mod credential;

@@ -3,7 +3,7 @@
 //! RFC 6749 §2.3. The decoder hands over every credential it finds; which of them may stand together is judged here. Unknown
 //! clients and wrong secrets take the same path.
 
-use crate::event::Adoption;
+use crate::event::{Adoption, Concerned};
 use crate::form;
 use crate::name::{ClientId, Key};
 use crate::record::{AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret, Permission, SecretHash, Status};
@@ -82,7 +82,7 @@ pub fn authenticate(
     known: Known<'_>,
     world: &World<'_>,
     credentials: &Credentials,
-) -> Result<AuthenticatedClient, (Stop, Option<Key>)> {
+) -> Result<AuthenticatedClient, (Stop, Option<Concerned>)> {
     let anonymous = |stop: Stop| (stop, None);
     let presented = present(known.realm, credentials).map_err(|why| anonymous(why.into()))?;
     let realm = known.realm.realm.key;
@@ -91,8 +91,8 @@ pub fn authenticate(
         Ok(id) => known.memory.client(world.facts, realm, &id).map_err(anonymous)?,
         Err(_) => None,
     };
-    let of = client.as_ref().map(|client| client.key);
-    let stop = |why: Why| (Stop::Refuse(why), of);
+    let of = client.as_deref().map(Concerned::from);
+    let stop = |why: Why| (Stop::Refuse(why), of.clone());
     let Some(secret) = presented.secret else {
         return Err(stop(client.map_or(Why::ClientUnknown, |client| match client.kind {
             ClientKind::Public => Why::ClientIsPublic,
@@ -108,7 +108,7 @@ pub fn authenticate(
     let ClientKind::Confidential { auth_methods, secrets } = &client.kind else {
         return Err(stop(Why::ClientIsPublic));
     };
-    let matched = find_secret(secrets, &hash, &secret, world).map_err(|stop| (stop, of))?;
+    let matched = find_secret(secrets, &hash, &secret, world).map_err(|stop| (stop, of.clone()))?;
     let Some(matched) = matched else {
         return Err(stop(explain_wrong(known, realm, secrets, &secret)));
     };

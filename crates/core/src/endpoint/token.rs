@@ -1,8 +1,8 @@
 //! The token endpoint: authenticate the client, find the grant, may this client use it, exchange, mint (RFC 6749 §3.2).
 
 use crate::client_auth::{AuthenticatedClient, Credentials, Known, authenticate};
+use crate::event::Concerned;
 use crate::grant::{self, Asked};
-use crate::name::Key;
 use crate::refusal::Why;
 use crate::token::{Issued, mint};
 use crate::world::{Presented, Stop, World};
@@ -28,7 +28,7 @@ pub struct Stopped {
     /// Why.
     pub stop: Stop,
     /// The client that the request named.
-    pub client: Option<Key>,
+    pub client: Option<Concerned>,
 }
 
 /// Decides a token request.
@@ -38,9 +38,10 @@ pub fn token(known: Known<'_>, world: &World<'_>, request: &TokenRequest) -> Res
         return Err(Stopped { stop: Why::RequestGrantTypeMissing.into(), client: None });
     };
     let client = authenticate(known, world, &request.credentials).map_err(|(stop, client)| Stopped { stop, client })?;
-    let issued = exchange(known, world, request, &client, wire);
-    let key = client.client().key;
-    issued.map(|issued| (issued, client)).map_err(|stop| Stopped { stop, client: Some(key) })
+    match exchange(known, world, request, &client, wire) {
+        Ok(issued) => Ok((issued, client)),
+        Err(stop) => Err(Stopped { stop, client: Some(Concerned::from(&**client.client())) }),
+    }
 }
 
 fn exchange(
@@ -68,5 +69,8 @@ fn exchange(
         refresh_token: request.refresh_token.as_ref(),
     };
     let issue = (grant.exchange)(&asked)?;
-    Ok(mint(known.realm, world, issue)?)
+    // Token times are whole seconds: in the second in which a client was stopped and let go on, a new token counts from the next
+    // one, so that it is told apart from those that died.
+    let from = World { now: world.now.max(client.client().not_before), ..world.clone() };
+    Ok(mint(known.realm, &from, issue)?)
 }

@@ -3,8 +3,9 @@
 //! [`decide`] is pure. What may pass is a [`Permit`]; forwarding takes it by value, so nothing unauthorised can be forwarded.
 
 use crate::client_auth::Known;
+use crate::event::Concerned;
 use crate::name::{Key, ScopeToken};
-use crate::record::{ApiKey, Client, Placement, ResourceServer};
+use crate::record::{ApiKey, Placement, ResourceServer};
 use crate::refusal::Why;
 use crate::token::{AccessToken, check};
 use crate::world::{Presented, Stop, World};
@@ -32,7 +33,7 @@ pub struct Carried {
 #[derive(Debug)]
 pub struct Permit {
     token: AccessToken,
-    client: Key,
+    client: Concerned,
     api_key: Option<Key>,
 }
 
@@ -51,8 +52,8 @@ impl Permit {
 
     /// The calling client.
     #[must_use]
-    pub fn client(&self) -> Key {
-        self.client
+    pub fn client(&self) -> &Concerned {
+        &self.client
     }
 }
 
@@ -62,7 +63,7 @@ pub struct Denial {
     /// Why.
     pub stop: Stop,
     /// The client that called, as far as it is known.
-    pub client: Option<Key>,
+    pub client: Option<Concerned>,
 }
 
 /// Decides about one call.
@@ -71,37 +72,36 @@ pub fn decide(known: Known<'_>, policy: Policy<'_>, carried: &Carried, world: &W
         Placement::None => None,
         Placement::Header => Some(check_key(known, carried, world)?),
     };
-    let caller = key.as_ref().map(|(key, _)| key.client);
-    let deny = |stop: Stop| Denial { stop, client: caller };
+    let caller = key.as_deref().map(|key| Concerned { key: key.client, client_id: key.client_id.clone() });
     // RFC 6750 §3: no authentication information, no error code.
-    let presented = carried.token.as_ref().ok_or_else(|| deny(Why::TokenMissing.into()))?;
-    let token = check(known.realm, known.memory, world, presented.expose()).map_err(deny)?;
-    let client = known.memory.client(world.facts, known.realm.realm.key, &token.client_id).map_err(deny)?;
-    let client = client.ok_or_else(|| deny(Why::TokenRevoked.into()))?.key;
-    let deny = |why: Why| Denial { stop: why.into(), client: Some(client) };
+    let presented = carried.token.as_ref().ok_or_else(|| Denial { stop: Why::TokenMissing.into(), client: caller.clone() })?;
+    let checked = check(known.realm, known.memory, world, presented.expose());
+    let (token, client) = checked.map_err(|(stop, client)| Denial { stop, client: client.or(caller.clone()) })?;
+    let deny = |why: Why| Denial { stop: why.into(), client: Some(Concerned::from(&*client)) };
     // RFC 9068 §4: the audience must name this resource server.
     let audience = known.realm.audience_of(&[policy.resource]);
     if !token.audience.iter().any(|for_whom| audience.contains(for_whom)) {
         return Err(deny(Why::TokenAudience));
     }
-    if caller.is_some_and(|caller| caller != client) {
+    if caller.is_some_and(|caller| caller.key != client.key) {
         return Err(deny(Why::ApiKeyOfAnotherClient));
     }
     // RFC 6750 §3.1, insufficient_scope. An empty policy permits nobody.
     if policy.scope.is_empty() || !policy.scope.iter().all(|scope| token.scope.contains(scope)) {
         return Err(deny(Why::ScopeInsufficient));
     }
-    Ok(Permit { token, client, api_key: key.map(|(key, _)| key.key) })
+    Ok(Permit { client: Concerned::from(&*client), api_key: key.map(|key| key.key), token })
 }
 
-fn check_key(known: Known<'_>, carried: &Carried, world: &World<'_>) -> Result<(Arc<ApiKey>, Arc<Client>), Denial> {
+fn check_key(known: Known<'_>, carried: &Carried, world: &World<'_>) -> Result<Arc<ApiKey>, Denial> {
     let anonymous = |stop: Stop| Denial { stop, client: None };
     let value = carried.api_key.as_ref().ok_or_else(|| anonymous(Why::ApiKeyMissing.into()))?;
     let realm = known.realm.realm.key;
     let hash = known.data.api_key_hash(realm, value.expose());
     let key = known.memory.api_key(world.facts, realm, &hash).map_err(anonymous)?;
     let key = key.ok_or_else(|| anonymous(Why::ApiKeyUnknown.into()))?;
-    let deny = |why: Why| Denial { stop: why.into(), client: Some(key.client) };
+    let deny =
+        |why: Why| Denial { stop: why.into(), client: Some(Concerned { key: key.client, client_id: key.client_id.clone() }) };
     if !key.status.is_active() {
         return Err(deny(Why::ApiKeyDisabled));
     }
@@ -110,7 +110,7 @@ fn check_key(known: Known<'_>, carried: &Carried, world: &World<'_>) -> Result<(
     }
     let client = known.memory.client(world.facts, realm, &key.client_id).map_err(anonymous)?;
     match client {
-        Some(client) if client.status.is_active() => Ok((key, client)),
+        Some(client) if client.status.is_active() => Ok(key),
         _ => Err(deny(Why::ApiKeyDisabled)),
     }
 }

@@ -1,13 +1,15 @@
 //! Checking reads an access token of a realm and says what it allows, or exactly why it is refused.
 
 use super::opaque;
+use crate::event::Concerned;
 use crate::name::{ClientId, Scope, Time};
-use crate::record::{AccessTokenFormat, ClaimRow, ClaimSource};
+use crate::record::{AccessTokenFormat, ClaimRow, ClaimSource, Client};
 use crate::refusal::Why;
 use crate::snapshot::{Memory, RealmState};
 use crate::world::{Stop, World};
 use jeton_jose::{JoseError, jwt};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What a valid access token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,23 +30,31 @@ pub struct AccessToken {
     pub token_id: String,
 }
 
-/// Checks a presented token: genuine, of this realm, not ended, its client still in good standing.
-pub fn check(realm: &RealmState, memory: &Memory, world: &World<'_>, presented: &str) -> Result<AccessToken, Stop> {
+/// Checks a presented token: genuine, of this realm, not ended, its client still in good standing. A refusal names the client
+/// where the token is genuine, so that its owner reads why.
+pub fn check(
+    realm: &RealmState,
+    memory: &Memory,
+    world: &World<'_>,
+    presented: &str,
+) -> Result<(AccessToken, Arc<Client>), (Stop, Option<Concerned>)> {
+    let anonymous = |stop: Stop| (stop, None);
     let token = match &realm.realm.settings.access_token.format {
-        AccessTokenFormat::Opaque => opaque::open(realm, presented)?,
-        AccessTokenFormat::Jwt { typ, claims, .. } => open_jwt(realm, typ, claims, world, presented)?,
+        AccessTokenFormat::Opaque => opaque::open(realm, presented),
+        AccessTokenFormat::Jwt { typ, claims, .. } => open_jwt(realm, typ, claims, world, presented),
     };
+    let token = token.map_err(|why| anonymous(why.into()))?;
     // decisions.md 15: our own tokens are refused when now >= exp, everywhere.
     if world.now >= token.expires_at {
-        return Err(Why::TokenExpired.into());
+        return Err(anonymous(Why::TokenExpired.into()));
     }
-    let client = memory.client(world.facts, realm.realm.key, &token.client_id)?;
-    let alive =
-        client.is_some_and(|client| client.status.is_active() && token.issued_at.seconds() >= client.not_before.seconds());
+    let client = memory.client(world.facts, realm.realm.key, &token.client_id).map_err(anonymous)?;
+    let client = client.ok_or_else(|| anonymous(Why::TokenRevoked.into()))?;
+    let alive = client.status.is_active() && token.issued_at.seconds() >= client.not_before.seconds();
     if !alive || !realm.realm.status.is_active() {
-        return Err(Why::TokenRevoked.into());
+        return Err((Why::TokenRevoked.into(), Some(Concerned::from(&*client))));
     }
-    Ok(token)
+    Ok((token, client))
 }
 
 fn open_jwt(realm: &RealmState, typ: &str, rows: &[ClaimRow], world: &World<'_>, presented: &str) -> Result<AccessToken, Why> {

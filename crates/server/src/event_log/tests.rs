@@ -1,6 +1,7 @@
 //! Tests of the event log: what a line says, and that writing one never waits.
 
 use super::*;
+use jeton_core::event::Concerned;
 use jeton_core::name::{ClientId, Key, RealmName};
 use jeton_core::refusal::{Fault, Why};
 use std::sync::mpsc;
@@ -22,7 +23,7 @@ impl Write for Sink {
 fn event(client: &str, outcome: Outcome) -> Event {
     let key = Key::new(Time::from_seconds(0), [7; 10]);
     let realm = Some((key, RealmName::parse("acme").expect("good")));
-    let client = Some((key, Some(ClientId::parse(client).expect("good"))));
+    let client = Some(Concerned { key, client_id: ClientId::parse(client).expect("good") });
     Event { realm, client, endpoint: "token", outcome, used: None, adopt: None }
 }
 

@@ -247,7 +247,7 @@ fn switch_api_key(game: &mut Game) -> Result<(), Broken> {
     game.settle()
 }
 
-/// Every key of a realm moves one place on: next, active, retiring, gone.
+/// Every key of a realm moves one place on, next, active, retiring, gone, and a new one is published.
 fn rotate(game: &mut Game) -> Result<(), Broken> {
     let at = game.chance.below(game.nodes.len());
     let house = game.chance.below(game.model.houses.len());
@@ -260,7 +260,9 @@ fn rotate(game: &mut Game) -> Result<(), Broken> {
     let around = game.around();
     let told: Result<(), Stop> = engine.transact(&around.world(), |records, _| {
         let keys: Vec<SigningKeyRecord> = records.scan(keys_of_realm(realm), None, Order::Ascending, 100)?;
-        for mut key in keys {
+        // A key is published before it is used: without a next one there is nothing to move on.
+        let moves = keys.iter().any(|key| key.state == KeyState::Next);
+        for mut key in keys.into_iter().filter(|_| moves) {
             key.state = match key.state {
                 KeyState::Next => KeyState::Active,
                 KeyState::Active => KeyState::Retiring,

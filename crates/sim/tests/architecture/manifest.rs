@@ -135,7 +135,9 @@ pub fn deny(text: &str, lock: &str) -> Vec<Finding> {
     for name in excused.iter().filter(|name| locked.get(*name).is_none_or(|versions| *versions < 2)) {
         find(format!("{name} is excused but no longer doubled"));
     }
-    for name in list("bans", "deny").iter().map(name).filter(|name| locked.contains_key(name)) {
+    // With `wrappers` a banned crate may be there below those crates alone, which only cargo-deny can see.
+    let banned = list("bans", "deny").into_iter().filter(|entry| entry.get("wrappers").is_none());
+    for name in banned.map(|entry| name(&entry)).filter(|name| locked.contains_key(name)) {
         find(format!("{name} is banned and in Cargo.lock"));
     }
     findings

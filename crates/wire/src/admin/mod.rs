@@ -18,10 +18,10 @@ use crate::{Options, Served, Wire, decode, encode};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use jeton_core::admin::{ADMIN_REALM, ADMIN_RESOURCE, AdminStop, Args, Command, DialectOffer, is_admin_realm};
-use jeton_core::event::{Event, Outcome};
+use jeton_core::event::{Concerned, Event, Outcome};
 use jeton_core::form::Form;
 use jeton_core::guard::{self, Policy};
-use jeton_core::name::{ClientId, Key, RealmName, ScopeToken};
+use jeton_core::name::{RealmName, ScopeToken};
 use jeton_core::record::Actor;
 use jeton_core::refusal::{Fault, Why};
 use jeton_core::run::{self, Engine};
@@ -58,7 +58,7 @@ enum Stopped {
     /// A fact is missing.
     Need(Need),
     /// The caller may not.
-    Refused(Why, Option<Key>),
+    Refused(Why, Option<Concerned>),
     /// The command was not run.
     Admin(AdminStop),
     /// The request is not one of this API: status, code, sentence.
@@ -77,7 +77,7 @@ impl From<AdminStop> for Stopped {
 /// Who was let in: the actor of audit records, and the client for the log.
 struct Admitted {
     actor: Actor,
-    client: Option<(Key, Option<ClientId>)>,
+    client: Option<Concerned>,
 }
 
 impl Admin {
@@ -150,7 +150,7 @@ impl Admin {
         })?;
         let id = permit.token().client_id.clone();
         let actor = Actor::Client { client_id: id.as_str().to_owned() };
-        Ok(Admitted { actor, client: Some((permit.client(), Some(id))) })
+        Ok(Admitted { actor, client: Some(permit.client().clone()) })
     }
 
     fn run(&self, world: &World<'_>, request: &Request<Bytes>, command: &Command, actor: &Actor) -> Result<Value, Stopped> {
@@ -168,7 +168,7 @@ impl Admin {
         Ok(self.engine.administer(world, command, &args, &caller)?)
     }
 
-    fn stopped(&self, stopped: Stopped, client: Option<(Key, Option<ClientId>)>, command: &Command) -> Served {
+    fn stopped(&self, stopped: Stopped, client: Option<Concerned>, command: &Command) -> Served {
         match stopped {
             Stopped::Need(need) => Served::Need(need),
             Stopped::Http(status, code, sentence) => {
@@ -176,7 +176,7 @@ impl Admin {
                 Served::Answer(refused(status, code, sentence), Some(event))
             }
             Stopped::Refused(why, client) => {
-                let event = self.event(client.map(|key| (key, None)), Outcome::Refused(why));
+                let event = self.event(client, Outcome::Refused(why));
                 Served::Answer(challenge(why, command.scope), Some(event))
             }
             Stopped::Admin(stop) => {
@@ -196,7 +196,7 @@ impl Admin {
         }
     }
 
-    fn event(&self, client: Option<(Key, Option<ClientId>)>, outcome: Outcome) -> Event {
+    fn event(&self, client: Option<Concerned>, outcome: Outcome) -> Event {
         let snapshot = self.engine.memory.snapshot.load();
         let realm = snapshot.realms().find(|state| is_admin_realm(state));
         let realm = realm.map(|state| (state.realm.key, state.realm.name.clone()));

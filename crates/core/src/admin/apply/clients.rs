@@ -2,7 +2,7 @@
 
 use super::{Plan, Unmentioned};
 use crate::admin::document::{ApiKeyEntry, ClientEntry, SecretEntry};
-use crate::admin::{Act, AdminStop, api_key, client, client_state, credential, secret, show};
+use crate::admin::{Act, AdminStop, api_key, client, client_entry, client_state, credential, secret, show};
 use crate::name::{ClientId, ScopeToken};
 use crate::record::{ApiKey, Client, ClientKind, ClientSecret, Realm, Status, clients_of_realm};
 use crate::store::Order;
@@ -17,16 +17,12 @@ pub(super) struct Place<'a> {
     pub known: BTreeSet<ScopeToken>,
     /// Whether the realm was made just now, so that it has no clients yet.
     pub is_new: bool,
+    /// Whether clients, secrets and keys that the document does not mention go.
+    pub unmentioned: Unmentioned,
 }
 
 /// Makes every client of the list be as it says.
-pub(super) fn apply(
-    act: &mut Act<'_, '_>,
-    place: &Place<'_>,
-    entries: &[ClientEntry],
-    unmentioned: Unmentioned,
-    plan: &mut Plan,
-) -> Result<(), AdminStop> {
+pub(super) fn apply(act: &mut Act<'_, '_>, place: &Place<'_>, entries: &[ClientEntry], plan: &mut Plan) -> Result<(), AdminStop> {
     let mut named = BTreeSet::new();
     let mut values = BTreeSet::new();
     for entry in entries {
@@ -45,19 +41,19 @@ pub(super) fn apply(
         }
         let known = if place.is_new { None } else { act.find_client(place.realm, id)? };
         match known {
-            Some(known) if known.status != Status::Deleted => revise(act, place, &known, entry, unmentioned, plan)?,
-            Some(_) => drop(client::fresh(act, place.realm, entry, &place.known)?),
+            Some(known) if known.status != Status::Deleted => revise(act, place, &known, entry, plan)?,
+            Some(_) => drop(client_entry::fresh(act, place.realm, entry, &place.known)?),
             None => make(act, place, entry, plan)?,
         }
     }
-    if unmentioned == Unmentioned::Goes && !place.is_new {
+    if place.unmentioned == Unmentioned::Goes && !place.is_new {
         prune(act, place, &named, plan)?;
     }
     Ok(())
 }
 
 fn make(act: &mut Act<'_, '_>, place: &Place<'_>, entry: &ClientEntry, plan: &mut Plan) -> Result<(), AdminStop> {
-    let mut made = client::unwritten(act, place.realm, entry, &place.known)?;
+    let mut made = client_entry::unwritten(act, place.realm, entry, &place.known)?;
     for entry in entry.secrets.iter().flatten() {
         let taken = secret::take(act, place.realm, entry).map_err(|stop| of_client(&made, stop))?;
         secret::add(&mut made, taken)?;
@@ -95,26 +91,25 @@ fn revise(
     place: &Place<'_>,
     before: &Client,
     entry: &ClientEntry,
-    unmentioned: Unmentioned,
     plan: &mut Plan,
 ) -> Result<(), AdminStop> {
     let mut after = before.clone();
-    client::revise(&mut after, entry)?;
-    client::check(&after, &place.known)?;
+    client_entry::revise(&mut after, entry)?;
+    client_entry::check(&after, &place.known)?;
     let loses = !before.scope.is_within(&after.scope) || (before.status.is_active() && !after.status.is_active());
     if loses {
         after.not_before = client::dead_until(act.now());
     }
     let mut fields = show::differences(&show::client(before)?, &show::client(&after)?);
     if let Some(wanted) = &entry.secrets {
-        secrets(act, place, &mut after, wanted, unmentioned, &mut fields)?;
+        secrets(act, place, &mut after, wanted, &mut fields)?;
     }
     if !fields.is_empty() {
         act.update(&after)?;
         act.audit(place.realm, "client.set", client::target(place.realm, &after), json!({ "fields": fields }))?;
     }
     if let Some(wanted) = &entry.api_keys {
-        api_keys(act, place, &after, wanted, unmentioned, &mut fields)?;
+        api_keys(act, place, &after, wanted, &mut fields)?;
     }
     plan.change(client::target(place.realm, &after), fields);
     Ok(())
@@ -125,7 +120,6 @@ fn secrets(
     place: &Place<'_>,
     client: &mut Client,
     wanted: &[SecretEntry],
-    unmentioned: Unmentioned,
     fields: &mut Vec<Value>,
 ) -> Result<(), AdminStop> {
     let mut named = BTreeSet::new();
@@ -159,7 +153,7 @@ fn secrets(
             }
         }
     }
-    if let (Unmentioned::Goes, ClientKind::Confidential { secrets, .. }) = (unmentioned, &mut client.kind) {
+    if let (Unmentioned::Goes, ClientKind::Confidential { secrets, .. }) = (place.unmentioned, &mut client.kind) {
         for gone in secrets.iter().filter(|secret| !named.contains(&secret.name)) {
             fields.push(json!({ "field": format!("secrets.{}", gone.name), "from": "…", "to": null }));
         }
@@ -179,7 +173,6 @@ fn api_keys(
     place: &Place<'_>,
     client: &Client,
     wanted: &[ApiKeyEntry],
-    unmentioned: Unmentioned,
     fields: &mut Vec<Value>,
 ) -> Result<(), AdminStop> {
     let mut living: Vec<ApiKey> = api_key::all(act, client)?;
@@ -211,7 +204,7 @@ fn api_keys(
             api_key::keep(act, (place.realm, client), &ApiKey { expires_at, ..known.clone() }, "key.set")?;
         }
     }
-    if unmentioned == Unmentioned::Goes {
+    if place.unmentioned == Unmentioned::Goes {
         for gone in living.into_iter().filter(|key| !named.contains(&key.name)) {
             fields.push(json!({ "field": format!("api_keys.{}", gone.name), "from": "…", "to": null }));
             api_key::keep(act, (place.realm, client), &ApiKey { status: Status::Deleted, ..gone }, "key.revoke")?;

@@ -27,13 +27,9 @@ pub(super) const COMMANDS: &[Command] = &[
         scope: "admin:apply:write",
         summary: "Make realms, APIs, scopes and clients be as a document says, all of it or nothing.",
         params: &[
-            Param::option(
-                "document",
-                ParamKind::Document,
-                "The document: TOML or JSON on the command line, an object in the API.",
-            )
-            .required()
-            .at(0),
+            Param::option("document", ParamKind::Realms, "The document: TOML or JSON on the command line, an object in the API.")
+                .required()
+                .at(0),
             DRY_RUN,
             PRUNE,
         ],
@@ -63,7 +59,7 @@ pub(super) const COMMANDS: &[Command] = &[
             DRY_RUN,
         ],
         answer: Answer::Plan,
-        examples: &[("jeton client import acme clients.csv", "a CSV file with the columns client_id,title,secret,scope")],
+        examples: &[("jeton client import acme clients.csv --yes", "a CSV file with the columns client_id,title,secret,scope")],
         method: "POST",
         path: "/v1/realms/{realm}/clients/import",
         effect: Effect::Changes,
@@ -93,8 +89,9 @@ fn import(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     begin(act, args);
     let mut plan = Plan::default();
     let resources = act.resources(&realm)?;
-    let place = clients::Place { realm: &realm, known: super::resource::catalogue(&resources), is_new: false };
-    clients::apply(act, &place, &entries, Unmentioned::Stays, &mut plan)?;
+    let known = super::resource::catalogue(&resources);
+    let place = clients::Place { realm: &realm, known, is_new: false, unmentioned: Unmentioned::Stays };
+    clients::apply(act, &place, &entries, &mut plan)?;
     Ok(plan.told(act.mode))
 }
 

@@ -39,8 +39,8 @@ pub(super) fn apply(
             }
         };
         let known = resources(act, (&realm, is_new), &entry.resource, unmentioned, plan)?;
-        let place = Place { realm: &realm, known: resource::catalogue(&known), is_new };
-        clients::apply(act, &place, &entry.client, unmentioned, plan)?;
+        let place = Place { realm: &realm, known: resource::catalogue(&known), is_new, unmentioned };
+        clients::apply(act, &place, &entry.client, plan)?;
     }
     Ok(())
 }

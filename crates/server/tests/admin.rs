@@ -1,0 +1,189 @@
+//! The command line of administrators: every example of the table is typed, first alone and then to a running server.
+
+use jeton_core::admin::commands;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+const DOCUMENT: &str = r#"
+[[realm]]
+name = "acme"
+title = "Acme data APIs"
+[[realm.resource]]
+identifier = "https://api.acme.example"
+[[realm.client]]
+client_id = "build-9"
+scope = ["read", "write"]
+secrets = [{ name = "main", value = "a-secret-of-some-length" }]
+api_keys = [{ name = "main", value = "an-api-key-of-some-length" }]
+[[realm.client]]
+client_id = "phone"
+type = "public"
+redirect_uris = ["https://app.acme.example/callback"]
+"#;
+
+const CLIENTS: &str = "client_id,title,secret,scope\nsheila.thomas,Sheila Thomas,her secret + more,read\n";
+
+/// A directory where `jeton` is on the path, and what it says goes nowhere else.
+struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("jeton.toml"), DOCUMENT).expect("writes");
+        std::fs::write(directory.path().join("clients.csv"), CLIENTS).expect("writes");
+        Self { directory }
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("JETON_")) {
+            command.env_remove(name);
+        }
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_jeton"));
+        let path = std::env::var("PATH").unwrap_or_default();
+        let first = binary.parent().expect("a directory").display().to_string();
+        command.current_dir(self.path()).env("PATH", format!("{first}:{path}")).stdin(Stdio::null());
+        command
+    }
+
+    fn shell(&self, line: &str) -> Output {
+        self.command("sh").args(["-c", line]).output().expect("a shell")
+    }
+
+    /// Runs a line that must succeed; returns what it printed.
+    fn done(&self, line: &str) -> String {
+        let output = self.shell(line);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{line}\n{out}\n{err}");
+        assert!(!out.contains('\u{1b}'), "no colours where nobody looks: {line}\n{out}");
+        out.into_owned()
+    }
+
+    /// Runs a line that must fail; returns its one sentence.
+    fn refused(&self, line: &str) -> String {
+        let output = self.shell(line);
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{line}\n{err}");
+        assert!(err.starts_with("jeton: ") && err.trim_end().lines().count() == 1, "{line}\n{err}");
+        err
+    }
+
+    fn serve(&self) -> Server {
+        let mut command = self.command(env!("CARGO_BIN_EXE_jeton"));
+        command.args(["serve", "--log-format", "json", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        let mut child = command.args(["--ops-listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().expect("starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut line = String::new();
+        stderr.read_line(&mut line).expect("a line");
+        assert!(line.contains("\"listening\""), "{line}");
+        Server { child, _stderr: stderr }
+    }
+}
+
+struct Server {
+    child: Child,
+    _stderr: BufReader<std::process::ChildStderr>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn every_example(place: &Place) {
+    for command in commands() {
+        for (line, _) in command.examples {
+            let said = place.done(line);
+            assert!(!said.trim().is_empty(), "{line} said nothing");
+        }
+    }
+    assert!(place.done("jeton apply jeton.toml --yes").contains("nothing to change"));
+    assert!(place.done("jeton audit list --limit 1000 --json").contains("client.delete"));
+}
+
+#[test]
+fn every_example_does_what_it_says_without_a_server() {
+    every_example(&Place::new());
+}
+
+#[test]
+fn every_example_does_what_it_says_with_a_running_server() {
+    let place = Place::new();
+    let _server = place.serve();
+    every_example(&place);
+}
+
+#[test]
+fn mistakes_get_one_sentence_that_says_what_to_change() {
+    let place = Place::new();
+    assert!(place.refused("jeton realm list").contains("there is no installation in ./jeton-data"));
+    place.done("jeton realm create acme --issuer https://auth.acme.example");
+    assert!(place.refused("jeton client show acme nobody").contains("no client nobody"));
+    assert!(place.refused("jeton apply missing.toml").contains("missing.toml"));
+    assert!(place.refused("jeton apply jeton.toml").contains("scope read"));
+    std::fs::write(place.path().join("wrong.toml"), "[[realm]]\nname = \"acme\"\ntitel = \"x\"\n").expect("writes");
+    assert!(place.refused("jeton apply wrong.toml --yes").contains("wrong.toml:3: unknown field `titel`"));
+    assert!(place.refused("jeton realm create x --issuer https://x.example --dialect rcf").contains("did you mean rfc?"));
+    // Without a terminal nobody is asked.
+    std::fs::write(place.path().join("title.toml"), "[[realm]]\nname = \"acme\"\ntitle = \"x\"\n").expect("writes");
+    assert!(place.refused("jeton apply title.toml").contains("say --yes"));
+    assert_eq!(place.shell("jeton client cerate").status.code(), Some(2));
+    assert_eq!(place.shell("jeton client list").status.code(), Some(2));
+}
+
+#[test]
+fn a_secret_comes_by_standard_input_or_a_file_and_goes_nowhere() {
+    let place = Place::new();
+    place.done("jeton realm create acme --issuer https://auth.acme.example");
+    place.done("jeton client create acme a");
+    std::fs::write(place.path().join("secret"), "from-a-file-of-some-length\n").expect("writes");
+    let said = place.done("jeton secret create acme a one --value-file secret");
+    assert!(!said.contains("of-some-length"), "{said}");
+    place.done("jeton key create acme a one --value-file secret");
+    assert!(place.refused("jeton key create acme a two --value-file secret").contains("is or was another API key"));
+    assert_eq!(place.shell("jeton secret create acme a two --value x").status.code(), Some(2), "never as an argument");
+    let mut kept = Vec::new();
+    for entry in std::fs::read_dir(place.path().join("jeton-data")).expect("a directory") {
+        kept.extend(std::fs::read(entry.expect("an entry").path()).expect("a file"));
+    }
+    assert!(!kept.windows(14).any(|window| window == b"of-some-length"), "the store holds no secret");
+}
+
+#[test]
+fn thousands_of_clients_are_taken_in_at_once() {
+    let place = Place::new();
+    place.done("jeton realm create acme --issuer https://auth.acme.example");
+    place.done("jeton resource create acme urn:acme && jeton scope add acme urn:acme read --sentence 'Read.'");
+    let mut file = std::fs::File::create(place.path().join("many.csv")).expect("a file");
+    writeln!(file, "client_id,secret,api_key,scope").expect("writes");
+    for number in 0..10_000 {
+        writeln!(file, "partner.{number},secret-of-partner-{number:06},key-of-partner-{number:06},read").expect("writes");
+    }
+    assert!(place.done("jeton client import acme many.csv --yes").contains("done: 10000 changes"));
+    assert!(place.done("jeton client import acme many.csv --yes").contains("nothing to change"));
+    assert!(place.done("jeton client list acme").contains("there are more: --after"));
+    writeln!(file, "partner.10000,another-secret-of-it,key-of-partner-000000,read").expect("writes");
+    assert!(place.refused("jeton client import acme many.csv --yes").contains("partner.10000"));
+    assert!(place.refused("jeton client show acme partner.10000").contains("no client"), "all of it or nothing");
+}
+
+#[test]
+fn a_token_is_explained_with_and_without_an_installation() {
+    let place = Place::new();
+    let token = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImEifQ.eyJpc3MiOiJodHRwczovL2F1dGguZXhhbXBsZSIsImV4cCI6MTcwMDAwMDAwMH0.c2ln";
+    let said = place.done(&format!("jeton token decode {token}"));
+    assert!(said.contains("2023-11-14T22:13:20Z") && said.contains("not checked") && said.contains("days ago"), "{said}");
+    std::fs::write(place.path().join("keys.json"), "{\"keys\":[]}").expect("writes");
+    let said = place.done(&format!("printf %s {token} | jeton token decode - --jwks keys.json --json"));
+    assert!(said.contains("names no key of the given set"), "{said}");
+    assert!(place.refused("jeton token decode a.b").contains("three parts"));
+}
