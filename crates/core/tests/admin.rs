@@ -303,7 +303,7 @@ impl Desk {
     }
 
     fn passes(&self, token: &str) -> bool {
-        self.with_realm(|known, world| check(known.realm, known.memory, world, token)).is_ok()
+        self.with_realm(|known, world| check(known.realm, known.memory, world, token).map_err(|(stop, _)| stop)).is_ok()
     }
 }
 
