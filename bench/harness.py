@@ -22,6 +22,9 @@ FLOORS = BENCH / "floors.toml"
 
 # Every server has the first core for itself, the driver the second.
 SERVER_CORE, DRIVER_CORE = "0", "1"
+# What stands before every measured command: with `--alone` a real-time priority, so that nobody else has the cores.
+PRIORITY = []
+ALONE = ["chrt", "--rr", "1"]
 CLIENT, SECRET = "partner", "a-secret-of-forty-three-characters-as-usual"
 
 
@@ -54,7 +57,7 @@ class Workplace:
         """Starts a server on its core, its output going to a file as it would to a log collector."""
         with open(self.path / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
-                ["taskset", "-c", core, *map(str, command)],
+                [*PRIORITY, "taskset", "-c", core, *map(str, command)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.path, env={**os.environ, **(env or {})})
         process.log = self.path / f"{name}.log"
         self.started.append(process)
@@ -123,7 +126,8 @@ def load(port, path, process=None, **options):
     if process:
         given["pid"] = process.pid
     done = subprocess.run(
-        ["taskset", "-c", DRIVER_CORE, str(BENCH / "target" / "release" / "load"), *(f"{k}={v}" for k, v in given.items())],
+        [*PRIORITY, "taskset", "-c", DRIVER_CORE, str(BENCH / "target" / "release" / "load"),
+         *(f"{k}={v}" for k, v in given.items())],
         stdout=subprocess.PIPE, check=True, timeout=300)
     return json.loads(done.stdout)
 

@@ -169,10 +169,8 @@ fn what_cannot_start_says_why_in_one_sentence() {
     assert!(!key.exists());
 }
 
-#[test]
-fn every_answer_has_a_request_id_and_every_refusal_the_same_form() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let mut server = start(&mut serve(directory.path()));
+/// Requests, and the status that each must get.
+fn requests_and_status() -> Vec<(String, &'static str)> {
     let fields = |count: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{}\r\n", "A: b\r\n".repeat(count - 2));
     let post = |length: usize, body: usize| {
         format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{}", "x".repeat(body))
@@ -183,7 +181,7 @@ fn every_answer_has_a_request_id_and_every_refusal_the_same_form() {
     };
     let target = |length: usize| format!("GET /{} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "x".repeat(length - 1));
     let long = |length: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nA: {}\r\n\r\n", "x".repeat(length));
-    for (sent, expected) in [
+    vec![
         (GET.to_owned(), "404"),
         (fields(64), "404"),
         (fields(65), "431"),
@@ -210,7 +208,14 @@ fn every_answer_has_a_request_id_and_every_refusal_the_same_form() {
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), "400"),
         ("GET /\r\n".to_owned(), "400"),
         (format!("{}GET /evil HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n{GET}", GET.replace("close", "keep-alive")), "404"),
-    ] {
+    ]
+}
+
+#[test]
+fn every_answer_has_a_request_id_and_every_refusal_the_same_form() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut server = start(&mut serve(directory.path()));
+    for (sent, expected) in requests_and_status() {
         let answer = exchange(&server.listen, &sent);
         let begin = &sent[..sent.len().min(90)];
         assert_eq!(status(&answer), expected, "{begin:?}: {answer}");

@@ -12,7 +12,7 @@ use crate::spell;
 use crate::watch::{self, Broken, Seen, Weather};
 use bytes::Bytes;
 use http::{Request, Response};
-use jeton_core::event::Event;
+use jeton_core::event::{Event, Outcome};
 use jeton_core::name::{RequestId, Time};
 use jeton_core::record::{AccessTokenFormat, Client, ClientKind, KINDS, Record, SecretHash};
 use jeton_core::store::{Batch, MemoryStore, Store, Write};
@@ -21,6 +21,7 @@ use jeton_core::world::{Facts, Random, Stop, World};
 use jeton_jose::{KeySet, jwt, parse_compact};
 use jeton_wire::dialect::{Dialect, Dialects, ReplySource};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A deployment in motion.
@@ -41,6 +42,13 @@ pub struct Game {
     pub scribe: Scribe,
     /// The built-in dialects.
     pub dialects: Arc<Dialects>,
+    /// The exact reasons of every refusal.
+    pub reasons: BTreeSet<&'static str>,
+    /// The clients about whom this seed is.
+    pub busy: Vec<usize>,
+    /// How many calls to the API passed.
+    pub calls: usize,
+    late: Vec<Ask>,
     pub(crate) plant: Plant,
     pub(crate) digest: [u8; 32],
     front: Arc<dyn Store>,
@@ -100,6 +108,10 @@ impl Game {
             store,
             weather: Weather::Fair,
             scribe: Scribe::default(),
+            reasons: BTreeSet::new(),
+            busy: Vec::new(),
+            calls: 0,
+            late: Vec::new(),
             dialects,
             plant,
             digest: [0; 32],
@@ -110,8 +122,16 @@ impl Game {
             let second = game.start_node();
             game.nodes.push(second);
         }
+        game.busy = game.some_clients();
         game.digest = watch::digest(&game.store);
         game
+    }
+
+    /// Four clients that can ask for tokens.
+    fn some_clients(&mut self) -> Vec<usize> {
+        let can_ask = |party: &usize| matches!(self.model.parties[*party].states.latest().kind, ClientKind::Confidential { .. });
+        let all: Vec<usize> = (0..self.model.parties.len()).filter(can_ask).collect();
+        (0..4).map(|_| *self.chance.pick(&all)).collect()
     }
 
     /// What surrounds the next decision.
@@ -141,8 +161,31 @@ impl Game {
         self.dialects.by_name(&self.model.houses[house].realm.dialect).expect("a built-in dialect")
     }
 
-    /// Sends a request to some node, looks at the answer, and remembers what it brought. Nothing comes back if the answer is lost.
+    /// Sends a request. It may come late, or twice; nothing comes back if it is on its way or its answer is lost.
     pub(crate) fn send(&mut self, who: &str, ask: &Ask) -> Result<Option<Looked>, Broken> {
+        match self.chance.below(25) {
+            0 => {
+                self.late.push(ask.clone());
+                return Ok(None);
+            }
+            1 => self.late.push(ask.clone()),
+            _ => {}
+        }
+        self.deliver(who, ask)
+    }
+
+    /// Lets some request arrive that was delayed or doubled on its way, whatever has changed since.
+    pub(crate) fn arrive(&mut self) -> Result<(), Broken> {
+        if self.late.is_empty() {
+            return Ok(());
+        }
+        let at = self.chance.below(self.late.len());
+        let ask = self.late.swap_remove(at);
+        self.deliver("Somebody, some time ago,", &ask).map(drop)
+    }
+
+    /// Brings a request to some node, looks at the answer, and remembers what it brought.
+    fn deliver(&mut self, who: &str, ask: &Ask) -> Result<Option<Looked>, Broken> {
         let at = self.chance.below(self.nodes.len());
         let dialects = Arc::clone(&self.dialects);
         let dialect = dialects.by_name(&self.model.houses[ask.house()].realm.dialect).expect("a built-in dialect");
@@ -167,6 +210,11 @@ impl Game {
         let seen =
             Seen { model: &self.model, ask, verdict, weather: self.weather, dialect, response: &response, event: event.as_ref() };
         seen.check()?;
+        match event.map(|event| event.outcome) {
+            Some(Outcome::Refused(why)) => drop(self.reasons.insert(why.row().id)),
+            Some(Outcome::Permitted) if matches!(ask, Ask::Call(_)) => self.calls += 1,
+            _ => {}
+        }
         self.unchanged(&response)?;
         let mut looked = Looked { status: response.status().as_u16(), token: None, refresh: None };
         if let Ask::Token(ask) = ask

@@ -33,6 +33,7 @@ pub struct Node {
 
 /// What a request led to.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack of one request; nearly all are answers")]
 pub enum Answered {
     /// An answer and what log and counters are told.
     Answer(Response<Bytes>, Option<Event>),

@@ -1,9 +1,10 @@
 //! Playing a seed: so many steps of so many actors, each looked at, until a promise is broken or the play is over.
 
-use crate::actor::CAST;
+use crate::actor::{CAST, weather};
 use crate::game::Game;
 use crate::plant::Plant;
-use crate::watch::Broken;
+use crate::watch::{Broken, Weather};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Steps of one seed.
@@ -20,6 +21,10 @@ pub struct Played {
     pub broken: Option<Broken>,
     /// Tokens that were issued; a play in which nothing happens proves nothing.
     pub tokens: usize,
+    /// Calls to the API that passed.
+    pub calls: usize,
+    /// The exact reasons of every refusal.
+    pub reasons: BTreeSet<&'static str>,
 }
 
 /// Plays one seed.
@@ -31,7 +36,14 @@ pub fn play(seed: u64, plant: Plant) -> Played {
         "A deployment of the simulator, seed {seed}. Tokens are captured where they are issued.\n\
          Run it again: SIM_FIRST={seed} SIM_SEEDS=1 cargo test -p jeton-sim simulation"
     );
-    Played { seed, transcript: game.scribe.transcript(&preamble, &game.model), broken, tokens: game.model.tokens.len() }
+    Played {
+        seed,
+        transcript: game.scribe.transcript(&preamble, &game.model),
+        broken,
+        tokens: game.model.tokens.len(),
+        calls: game.calls,
+        reasons: game.reasons,
+    }
 }
 
 fn step(game: &mut Game) -> Result<(), Broken> {
@@ -41,6 +53,12 @@ fn step(game: &mut Game) -> Result<(), Broken> {
         if game.chance.once_in(2) {
             game.nodes[node].follow(game.now, &game.model);
         }
+    }
+    if game.weather == Weather::Outage && game.chance.once_in(4) {
+        weather::outage(game);
+    }
+    if game.chance.once_in(3) {
+        game.arrive()?;
     }
     let whole: usize = CAST.iter().map(|(weight, _)| weight).sum();
     let mut at = game.chance.below(whole);

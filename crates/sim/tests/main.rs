@@ -3,3 +3,4 @@
 mod architecture;
 mod generated;
 mod simulation;
+mod transcripts;

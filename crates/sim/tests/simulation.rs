@@ -3,11 +3,15 @@
 use jeton_sim::plant::Plant;
 use jeton_sim::play::{Played, play};
 use jeton_sim::watch;
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 200;
+
+/// How many exact reasons an ordinary run must meet.
+const REASONS: usize = 47;
 
 fn setting(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number: {text}")))
@@ -24,13 +28,13 @@ fn play_all(first: u64, seeds: u64, look: impl Fn(&Played) + Sync) {
                     let played = play(seed, Plant::Nothing);
                     look(&played);
                     if played.broken.is_some() {
-                        failed.lock().unwrap().push(played);
+                        failed.lock().expect("no thread panics while it holds the list").push(played);
                     }
                 }
             });
         }
     });
-    let mut failed = failed.into_inner().unwrap();
+    let mut failed = failed.into_inner().expect("every thread has ended");
     failed.sort_by_key(|played| played.seed);
     if let Some(first) = failed.first() {
         let seeds: Vec<u64> = failed.iter().map(|played| played.seed).collect();
@@ -40,12 +44,19 @@ fn play_all(first: u64, seeds: u64, look: impl Fn(&Played) + Sync) {
 
 #[test]
 fn promises_hold_whatever_happens() {
-    let (tokens, seeds) = (AtomicU64::new(0), setting("SIM_SEEDS", SEEDS));
+    let (tokens, calls, seeds) = (AtomicU64::new(0), AtomicU64::new(0), setting("SIM_SEEDS", SEEDS));
+    let reasons = Mutex::new(BTreeSet::new());
     play_all(setting("SIM_FIRST", 0), seeds, |played| {
         tokens.fetch_add(played.tokens as u64, Ordering::Relaxed);
+        calls.fetch_add(played.calls as u64, Ordering::Relaxed);
+        reasons.lock().expect("nobody panics while holding it").extend(played.reasons.iter().copied());
     });
-    let tokens = tokens.into_inner();
-    assert!(tokens >= 3 * seeds, "{tokens} tokens in {seeds} seeds: too little happens to prove anything");
+    let (tokens, calls, reasons) = (tokens.into_inner(), calls.into_inner(), reasons.into_inner().expect("all have ended"));
+    let few = "too little happens to prove anything";
+    assert!(seeds < SEEDS || tokens >= 5 * seeds, "{tokens} tokens in {seeds} seeds: {few}");
+    assert!(seeds < SEEDS || calls >= 3 * seeds, "{calls} calls passed in {seeds} seeds: {few}");
+    assert!(seeds < SEEDS || reasons.len() >= REASONS, "{} reasons in {seeds} seeds: {few}: {reasons:?}", reasons.len());
+    println!("{seeds} seeds, {tokens} tokens, {calls} calls, {} reasons: {reasons:?}", reasons.len());
 }
 
 #[test]

@@ -5,6 +5,9 @@ use crate::ask::{Ask, CallAsk, GrantAsk, Placed};
 use crate::game::Game;
 use crate::watch::Broken;
 
+/// Grant types that this server never had, or spells otherwise.
+const UNKNOWN_GRANTS: [&str; 4] = ["password", "implicit", "authorization_code", "Client_Credentials"];
+
 /// Makes one mistake, or guesses on and on.
 pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
     let party = anybody(game);
@@ -19,10 +22,7 @@ pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
         3 => ask.secret = None,
         4 => ask.secret = ask.secret.map(|secret| secret.replace('+', " ")),
         5 => ask.house = game.chance.below(game.model.houses.len()),
-        6 => {
-            ask.grant =
-                GrantAsk::Unknown(*game.chance.pick(&["password", "implicit", "authorization_code", "Client_Credentials"]))
-        }
+        6 => ask.grant = GrantAsk::Unknown(game.chance.pick::<&str>(&UNKNOWN_GRANTS)),
         7 => ask.placed = *game.chance.pick(&[Placed::Header, Placed::Body, Placed::Both]),
         8 => return wrong_call(game, party),
         _ => return brute_force(game, party),
@@ -39,7 +39,8 @@ fn wrong_call(game: &mut Game, party: usize) -> Result<(), Broken> {
         1 => Some("not-a-token".to_owned()),
         _ => token.map(|token| token[..token.len() - 2].to_owned()),
     };
-    let call = CallAsk { house, resource: 0, operation: game.chance.below(3), token, api_key: Some("not-a-key".to_owned()) };
+    let api_key = game.chance.once_in(2).then(|| "not-a-key".to_owned());
+    let call = CallAsk { house, resource: 0, operation: game.chance.below(3), token, api_key };
     game.send("A confused client", &Ask::Call(call))?;
     Ok(())
 }

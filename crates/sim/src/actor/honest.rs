@@ -59,13 +59,20 @@ fn call(game: &mut Game, party: usize, token: usize) -> Result<(), Broken> {
     let house = game.model.parties[party].house;
     let resource = game.chance.below(game.model.houses[house].resources.len());
     let api = &game.model.houses[house].resources[resource];
-    let (operations, needs_key) = (api.operations.len(), api.api_key == Placement::Header);
+    let needs_key = api.api_key == Placement::Header;
+    let scope = &game.model.tokens[token].scope;
+    let all = 0..api.operations.len();
+    let allowed: Vec<usize> =
+        all.clone().filter(|at| api.operations[*at].scope.iter().all(|needed| scope.contains(needed))).collect();
+    let all: Vec<usize> = all.collect();
+    let operation =
+        if allowed.is_empty() || game.chance.once_in(5) { *game.chance.pick(&all) } else { *game.chance.pick(&allowed) };
     let keys: Vec<String> =
         game.model.api_keys.iter().filter(|held| held.party == party).map(|held| held.value.clone()).collect();
     let call = CallAsk {
         house,
         resource,
-        operation: game.chance.below(operations),
+        operation,
         token: Some(game.model.tokens[token].value.clone()),
         api_key: if needs_key { game.chance.choose(&keys) } else { None },
     };

@@ -17,6 +17,7 @@ const BODIES: &[(&str, &[u8])] = &[
     ("a doubled parameter", b"grant_type=client_credentials&grant_type=client_credentials&client_id=alpha&client_secret=x"),
     ("a doubled secret", b"grant_type=client_credentials&client_id=alpha&client_secret=x&client_secret=y&scope=a"),
     ("an empty body", b""),
+    ("a form without a client", b"grant_type=client_credentials&scope=a"),
     ("nothing but separators", b"&&&===&&"),
     ("JSON as a form", b"{\"grant_type\":\"client_credentials\"}"),
 ];

@@ -10,7 +10,7 @@ mod confused;
 mod honest;
 mod hostile;
 mod thief;
-mod weather;
+pub(crate) mod weather;
 
 /// One step of one actor.
 pub type Step = fn(&mut Game) -> Result<(), Broken>;
@@ -61,7 +61,7 @@ fn asked_scope(game: &mut Game, party: usize) -> Option<String> {
     }
 }
 
-/// Some client.
+/// Some client, mostly one of the few about whom this seed is: what is done to one of them meets what it does itself.
 pub(crate) fn anybody(game: &mut Game) -> usize {
-    game.chance.below(game.model.parties.len())
+    if game.chance.once_in(4) { game.chance.below(game.model.parties.len()) } else { *game.chance.pick(&game.busy) }
 }

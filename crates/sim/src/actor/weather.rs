@@ -23,19 +23,19 @@ pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
 }
 
 fn forward(game: &mut Game) {
-    let seconds = *game.chance.pick(&[3590, 3600, 3601, 86_400, 40 * 86_400]);
+    let seconds = *game.chance.pick(&[600, 3590, 3600, 3601, 40 * 86_400]);
     game.now = game.now.plus_seconds(seconds);
     game.scribe.note(format!("the clock jumps forward by {seconds} seconds"));
 }
 
 fn back(game: &mut Game) {
-    let seconds = *game.chance.pick(&[1, 9, 11, 300, 3600]);
+    let seconds = *game.chance.pick(&[1, 9, 11, 90, 3600]);
     game.now = game.now.plus_seconds(-seconds);
     game.scribe.note(format!("the clock jumps back by {seconds} seconds"));
 }
 
 /// The store goes, or comes back.
-fn outage(game: &mut Game) {
+pub(crate) fn outage(game: &mut Game) {
     match game.weather {
         Weather::Fair => {
             game.store.fail_all(Some(Fault::Unavailable("an outage of the simulation".to_owned())));

@@ -9,7 +9,7 @@ pub fn check(file: &Source) -> Vec<Finding> {
     let mut find = |at: usize, what: &str| findings.push(Finding::new("shape", &file.path, file.line(at), what));
     let title = file.code.raw.lines().next().and_then(|line| line.strip_prefix("//! "));
     // A placeholder of one line says nothing yet.
-    if file.code.raw.lines().count() > 1 && !title.is_some_and(|title| title.trim().split(' ').count() >= 3) {
+    if file.code.raw.lines().count() > 1 && title.is_none_or(|title| title.trim().split(' ').count() < 3) {
         find(0, "the file does not open with a title that says what it is");
     }
     let text = &file.code.text;

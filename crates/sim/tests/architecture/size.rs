@@ -102,7 +102,7 @@ fn count(list: &str) -> usize {
             }
             _ => {}
         }
-        filled |= !c.is_whitespace() && !(c == ',' && depth == 0);
+        filled |= !(c.is_whitespace() || (c == ',' && depth == 0));
         before = c;
     }
     parts + usize::from(filled)
