@@ -7,8 +7,8 @@ use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// How long a note may take: the log gathers its lines.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a note may take: the log gathers its lines, and a busy machine takes its time.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One line of the log about one request.
 #[derive(Clone, Debug, Deserialize)]

@@ -59,12 +59,14 @@ pub struct Tally {
 pub struct Screen<W> {
     out: W,
     style: Style,
+    /// Whether the last line was empty.
+    is_clear: bool,
 }
 
 impl<W: Write> Screen<W> {
     /// A screen of this style.
     pub fn new(out: W, style: Style) -> Self {
-        Self { out, style }
+        Self { out, style, is_clear: true }
     }
 
     /// What this is.
@@ -96,8 +98,12 @@ impl<W: Write> Screen<W> {
                 .iter()
                 .map(|client| client.title.as_ref().map_or(client.client_id.as_str(), |title| title.as_str()))
                 .collect();
-            let label = self.paint(Ink::Quiet, "registered at");
-            self.line(&format!("   {label} {}: {}", self.paint(Ink::Strong, realm.name.as_str()), names.join(", ")))?;
+            let label = "   registered at ".len() + realm.name.as_str().len() + 2;
+            for (index, line) in wrapped(&names.join(", "), WIDTH.saturating_sub(label)).iter().enumerate() {
+                let (quiet, name) = (self.paint(Ink::Quiet, "registered at"), self.paint(Ink::Strong, realm.name.as_str()));
+                let start = if index == 0 { format!("   {quiet} {name}: ") } else { " ".repeat(label) };
+                self.line(&format!("{start}{line}"))?;
+            }
         }
         self.line("")
     }
@@ -114,6 +120,9 @@ impl<W: Write> Screen<W> {
             (true, _, Style::Colour) => self.paint(Ink::Quiet, &format!("  {:.1} ms", taken.took.as_secs_f64() * 1000.0)),
             _ => String::new(),
         };
+        if shown && !self.is_clear {
+            self.line("")?;
+        }
         self.line(&format!(" {mark} {title}{aside}"))?;
         if !shown {
             return Ok(());
@@ -203,6 +212,7 @@ impl<W: Write> Screen<W> {
 
     /// A line of text.
     pub fn line(&mut self, text: &str) -> io::Result<()> {
+        self.is_clear = text.is_empty();
         writeln!(self.out, "{text}")?;
         self.out.flush()
     }
