@@ -9,10 +9,11 @@ use crate::record::{
 };
 use crate::refusal::Fault;
 use crate::snapshot::{DataKeys, Memory, RealmState};
-use crate::store::{CommitError, Order, Position, Reader, Records, Store, Write};
+use crate::store::{CHANGES_KEPT_SECONDS, CommitError, Order, Position, Reader, Records, Store, Write};
 use crate::world::{Facts, Need, Stop, World};
 use jeton_jose::{SealKey, b64};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How often a decision is run again when others were quicker.
@@ -30,6 +31,8 @@ pub struct Engine {
     pub memory: Memory,
     installation: Key,
     followed: Mutex<Position>,
+    /// When the change log was last read, as milliseconds since 1970.
+    followed_at: AtomicI64,
     /// Held while realms are read and swapped in, so that an older reading never replaces a newer one.
     refreshing: Mutex<()>,
 }
@@ -55,7 +58,9 @@ impl Engine {
             })?;
         let data = DataKeys::new(root);
         let followed = Mutex::new(store.position()?);
-        let engine = Self { store, data, memory: Memory::new(), installation, followed, refreshing: Mutex::new(()) };
+        let followed_at = AtomicI64::new(world.now.millis());
+        let memory = Memory::new();
+        let engine = Self { store, data, memory, installation, followed, followed_at, refreshing: Mutex::new(()) };
         engine.reload(world.now)?;
         Ok(engine)
     }
@@ -81,7 +86,13 @@ impl Engine {
     /// What a decision about this realm may look at.
     #[must_use]
     pub fn known<'a>(&'a self, realm: &'a RealmState) -> Known<'a> {
-        Known { realm, memory: &self.memory, data: &self.data }
+        Known { realm, memory: &self.memory, data: &self.data, followed_at: self.followed_at() }
+    }
+
+    /// When the changes of other nodes were last followed; `None` if there can be no other nodes.
+    #[must_use]
+    pub fn followed_at(&self) -> Option<Time> {
+        self.store.is_shared().then(|| Time::from_millis(self.followed_at.load(Ordering::Relaxed)))
     }
 
     /// Runs a decision that changes state until it is committed, refused or hopeless; then the snapshot follows.
@@ -133,8 +144,9 @@ impl Engine {
             Need::Client { realm, client_id } => {
                 let client: Option<Client> = self.read(now, |reader| reader.find(client_by_id(*realm, client_id)))?;
                 let client = client.map(Arc::new);
-                if let Some(client) = &client {
-                    self.memory.remember_client(evictions, client);
+                match &client {
+                    Some(client) => self.memory.remember_client(evictions, client),
+                    None => self.memory.remember_absent(evictions, *realm, client_id),
                 }
                 facts.clients.push((*realm, client_id.clone(), client));
             }
@@ -155,7 +167,15 @@ impl Engine {
     pub fn follow(&self, now: Time) -> Result<usize, Fault> {
         const AT_ONCE: usize = 1000;
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = self.store.position()?;
         let changes = self.store.changes(*followed, AT_ONCE)?;
+        let before = Time::from_millis(self.followed_at.swap(now.millis(), Ordering::Relaxed));
+        // Who was away for longer than the log is kept has missed changes, and reads everything anew.
+        if now > before.plus_seconds(CHANGES_KEPT_SECONDS) {
+            self.reload(now)?;
+            *followed = newest;
+            return Ok(changes.len());
+        }
         let Some(last) = changes.last() else {
             return Ok(0);
         };

@@ -198,6 +198,8 @@ pub struct Memory {
     /// The present snapshot.
     pub snapshot: ArcSwap<Snapshot>,
     clients: Cache<(Key, ClientId), Arc<Client>>,
+    /// Ids that no client has: kept apart, so that invented ids push no client out.
+    absent: Cache<(Key, ClientId), ()>,
     api_keys: Cache<(Key, String), Arc<ApiKey>>,
     /// Counts evictions, so that what was read before one is not remembered after it.
     evictions: Mutex<u64>,
@@ -207,12 +209,16 @@ impl Memory {
     /// Most clients, and most API keys, that are kept.
     pub const CAPACITY: usize = 100_000;
 
+    /// Most ids without a client that are kept.
+    pub const ABSENT: usize = 10_000;
+
     /// Remembers nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self {
             snapshot: ArcSwap::default(),
             clients: Cache::new(Self::CAPACITY),
+            absent: Cache::new(Self::ABSENT),
             api_keys: Cache::new(Self::CAPACITY),
             evictions: Mutex::new(0),
         }
@@ -220,11 +226,19 @@ impl Memory {
 
     /// The client of this id: from memory, from the facts, or needed.
     pub fn client(&self, facts: &Facts, realm: Key, client_id: &ClientId) -> Result<Option<Arc<Client>>, Stop> {
-        if let Some(client) = self.clients.get(&(realm, client_id.clone())) {
+        let place = (realm, client_id.clone());
+        if let Some(client) = self.clients.get(&place) {
             return Ok(Some(client));
         }
+        if self.absent.get(&place).is_some() {
+            return Ok(None);
+        }
         let fact = facts.clients.iter().find(|(of, id, _)| *of == realm && id == client_id);
-        fact.map(|(_, _, client)| client.clone()).ok_or_else(|| Stop::Need(Need::Client { realm, client_id: client_id.clone() }))
+        match (fact, &facts.fault) {
+            (Some((_, _, client)), _) => Ok(client.clone()),
+            (None, Some(fault)) => Err(Stop::Fault(fault.clone())),
+            (None, None) => Err(Stop::Need(Need::Client { realm, client_id: client_id.clone() })),
+        }
     }
 
     /// The API key with this hash: from memory, from the facts, or needed.
@@ -233,7 +247,11 @@ impl Memory {
             return Ok(Some(key));
         }
         let fact = facts.api_keys.iter().find(|(of, known, _)| *of == realm && known == hash);
-        fact.map(|(_, _, key)| key.clone()).ok_or_else(|| Stop::Need(Need::ApiKey { realm, hash: hash.to_owned() }))
+        match (fact, &facts.fault) {
+            (Some((_, _, key)), _) => Ok(key.clone()),
+            (None, Some(fault)) => Err(Stop::Fault(fault.clone())),
+            (None, None) => Err(Stop::Need(Need::ApiKey { realm, hash: hash.to_owned() })),
+        }
     }
 
     /// The count of evictions, to be taken before a record is read that shall be remembered.
@@ -250,6 +268,14 @@ impl Memory {
         }
     }
 
+    /// Remembers that no client has this id, unless something was evicted since that was read.
+    pub fn remember_absent(&self, evictions: u64, realm: Key, client_id: &ClientId) {
+        let now = self.evictions.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now == evictions {
+            self.absent.insert((realm, client_id.clone()), ());
+        }
+    }
+
     /// Remembers an API key unless something was evicted since it was read.
     pub fn remember_api_key(&self, evictions: u64, key: &Arc<ApiKey>) {
         let now = self.evictions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -262,7 +288,9 @@ impl Memory {
     pub fn forget_client(&self, realm: Key, client_id: &ClientId) {
         let mut evictions = self.evictions.lock().unwrap_or_else(PoisonError::into_inner);
         *evictions += 1;
-        self.clients.remove(&(realm, client_id.clone()));
+        let place = (realm, client_id.clone());
+        self.clients.remove(&place);
+        self.absent.remove(&place);
     }
 
     /// Forgets an API key that was changed.
@@ -277,6 +305,7 @@ impl Memory {
         let mut evictions = self.evictions.lock().unwrap_or_else(PoisonError::into_inner);
         *evictions += 1;
         self.clients.clear();
+        self.absent.clear();
         self.api_keys.clear();
     }
 }

@@ -54,7 +54,8 @@ impl Tally {
     /// Counts one event.
     pub fn record(&self, world: &World<'_>, event: &Event) {
         let client = event.client.as_ref().map(|client| client.key);
-        let index = client.map_or(0, |key| usize::from(key.as_bytes()[15]) % SHARDS);
+        let of = client.or(event.realm.as_ref().map(|(realm, _)| *realm));
+        let index = of.map_or(0, |key| usize::from(key.as_bytes()[15]) % SHARDS);
         let mut shard = self.shards[index].lock().unwrap_or_else(PoisonError::into_inner);
         if shard.usage.len() + shard.last_uses.len() + shard.journal.len() >= SHARD_CAPACITY {
             return;
@@ -159,7 +160,7 @@ fn adopt(records: &mut Records<'_>, client: Key, adoptions: &[Adoption]) -> Resu
     let Some(mut client) = records.read::<Client>(client)? else { return Ok(()) };
     let ClientKind::Confidential { secrets, .. } = &mut client.kind else { return Ok(()) };
     let before = secrets.clone();
-    for secret in secrets.iter_mut().filter(|secret| matches!(secret.hash, SecretHash::Foreign { .. })) {
+    for secret in secrets.iter_mut().filter(|secret| !matches!(secret.hash, SecretHash::Keyed { .. })) {
         if let Some(adoption) = adoptions.iter().find(|adoption| adoption.secret == secret.key) {
             secret.hash = SecretHash::Keyed { mac: adoption.mac.clone() };
         }

@@ -73,6 +73,8 @@ pub struct Facts {
     pub slow_hashes: Vec<(String, [u8; 32], bool)>,
     /// Key pairs that were made.
     pub key_pairs: Vec<KeyPair>,
+    /// Why what was needed could not be found out: a decision that still needs it ends with this fault, in its caller's dialect.
+    pub fault: Option<Fault>,
 }
 
 /// A fresh key pair, made outside.

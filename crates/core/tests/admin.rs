@@ -5,8 +5,8 @@ use jeton_core::client_auth::{Credentials, Known};
 use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{Issuer, Key, Label, RealmName, RequestId, Time};
 use jeton_core::record::{
-    AccessTokenFormat, AccessTokenSettings, Actor, AudienceRule, BasicEncoding, Client, JournalEntry, Permission, RealmSettings,
-    ScopeSettings, client_by_id, realm_by_name,
+    AccessTokenFormat, AccessTokenSettings, Actor, AudienceRule, BasicEncoding, ClaimRow, ClaimShape, ClaimSource, Client,
+    JournalEntry, Permission, RealmSettings, ScopeSettings, Staleness, client_by_id, realm_by_name,
 };
 use jeton_core::run::{Caller, Engine};
 use jeton_core::store::MemoryStore;
@@ -26,24 +26,35 @@ struct Desk {
     actor: Actor,
 }
 
+fn claims() -> Vec<ClaimRow> {
+    use ClaimSource::{Audience, ClientId, ExpiresAt, IssuedAt, Issuer, Scope, Subject};
+    let row = |(name, from): (&str, _)| ClaimRow { name: name.into(), from, shape: ClaimShape::Natural, prefix: String::new() };
+    let rows =
+        [("iss", Issuer), ("sub", Subject), ("aud", Audience), ("client_id", ClientId), ("iat", IssuedAt), ("exp", ExpiresAt)];
+    rows.into_iter().chain([("scope", Scope)]).map(row).collect()
+}
+
 fn settings(format: AccessTokenFormat) -> RealmSettings {
     RealmSettings {
         access_token: AccessTokenSettings { lifetime: 3600, format, audience: AudienceRule::Resources },
         refresh_token_lifetime: 3600,
         scope: ScopeSettings::default(),
         basic: BasicEncoding::Form,
+        staleness: Staleness::default(),
     }
 }
 
 impl Desk {
     fn new() -> Self {
         let plain = DialectOffer {
+            paths: vec!["/token".into()],
             name: Label::parse("plain").expect("a label"),
             title: "Plain".into(),
             needs: Vec::new(),
-            defaults: settings(AccessTokenFormat::Jwt { algorithm: Algorithm::Es256, typ: "at+jwt".into(), claims: Vec::new() }),
+            defaults: settings(AccessTokenFormat::Jwt { algorithm: Algorithm::Es256, typ: "at+jwt".into(), claims: claims() }),
         };
         let loose = DialectOffer {
+            paths: vec!["/token".into()],
             name: Label::parse("loose").expect("a label"),
             title: "Loose".into(),
             needs: vec![Permission::TwoCredentials],

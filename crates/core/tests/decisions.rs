@@ -75,6 +75,7 @@ fn realm() -> Realm {
             refresh_token_lifetime: 86_400,
             scope: ScopeSettings::default(),
             basic: BasicEncoding::Form,
+            staleness: Staleness::default(),
         },
     }
 }

@@ -18,7 +18,9 @@ const GATHER: Duration = Duration::from_millis(50);
 /// A buffer of this size is written at once.
 const FULL: usize = 64 << 10;
 /// A buffer of this size takes no more lines.
-const MOST: usize = 1 << 20;
+const MOST: usize = 4 << 20;
+/// An empty buffer keeps at most this much room.
+const KEPT: usize = 256 << 10;
 /// More threads than these share buffers.
 const SHARDS: usize = 16;
 /// How long the last lines may take.
@@ -176,7 +178,7 @@ impl Shared {
                 // A log that cannot be written is nothing that the log could tell of.
                 let _ = sink.write_all(&spare);
                 spare.clear();
-                spare.shrink_to(MOST / 4);
+                spare.shrink_to(KEPT);
             }
             let dropped = self.dropped.load(Ordering::Relaxed);
             if dropped > known_dropped {

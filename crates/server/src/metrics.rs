@@ -116,9 +116,9 @@ impl Metrics {
     }
 
     /// The page for Prometheus, in the OpenMetrics form.
-    pub fn page(&self, lines_dropped: u64) -> Result<String, fmt::Error> {
+    pub fn page(&self, lines_dropped: u64, store_silence: i64) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Reading { metrics: self.clone(), lines_dropped }));
+        registry.register_collector(Box::new(Reading { metrics: self.clone(), lines_dropped, store_silence }));
         let mut page = String::new();
         prometheus_client::encoding::text::encode(&mut page, &registry)?;
         Ok(page)
@@ -130,6 +130,7 @@ impl Metrics {
 struct Reading {
     metrics: Metrics,
     lines_dropped: u64,
+    store_silence: i64,
 }
 
 type Written = Result<(), fmt::Error>;
@@ -182,6 +183,8 @@ impl Reading {
     fn about_the_process(&self, out: &mut DescriptorEncoder<'_>) -> Written {
         let about = ("jeton_log_lines_dropped", "Lines of the log that nobody read in time");
         family(out, about, MetricType::Counter, |metric| metric.encode_counter::<NoLabelSet, _, u64>(&self.lines_dropped, None))?;
+        let about = ("jeton_store_silence_seconds", "For how long the store has not answered");
+        family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&self.store_silence))?;
         family(out, ("jeton_build", "The version that runs"), MetricType::Info, |metric| {
             metric.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
         })?;
@@ -246,7 +249,7 @@ mod tests {
         metrics.answered(Face::Public, http::StatusCode::UNAUTHORIZED);
         let open = metrics.connected(Face::Public);
         drop(metrics.connected(Face::Public));
-        let page = metrics.page(3).expect("written");
+        let page = metrics.page(3, 4).expect("written");
         drop(open);
         for line in [
             r#"jeton_decisions_total{endpoint="token",outcome="issued"} 1"#,
@@ -259,6 +262,7 @@ mod tests {
             r#"jeton_connections{listener="public"} 1"#,
             r#"jeton_connections_accepted_total{listener="public"} 2"#,
             "jeton_log_lines_dropped_total 3",
+            "jeton_store_silence_seconds 4",
         ] {
             assert!(page.lines().any(|shown| shown == line), "{line}\n{page}");
         }

@@ -48,18 +48,38 @@ pub struct Node {
     pub followed: AtomicI64,
 }
 
-/// How long the store may be silent before the node says that it is not ready.
+/// From then on a silent store is worth a warning.
 const SILENCE_SECONDS: i64 = 10;
+/// From then on what the node remembers is too old to issue by; until then it goes on without the store.
+const STALE_SECONDS: i64 = 24 * 3600;
+
+/// How the node is.
+pub struct Health {
+    /// Why it should get no requests; empty if it should.
+    pub reasons: Vec<&'static str>,
+    /// What somebody should look at.
+    pub warnings: Vec<&'static str>,
+}
 
 impl Node {
-    /// Why the node should get no requests now; empty if it should.
-    pub fn reasons_against(&self, now: Time) -> Vec<&'static str> {
-        let silent = now.millis() - self.followed.load(Ordering::Relaxed) > SILENCE_SECONDS * 1000;
-        let draining = self.draining.load(Ordering::Relaxed);
-        [(draining, "draining"), (silent, "the store does not answer")]
-            .into_iter()
-            .filter_map(|(holds, reason)| holds.then_some(reason))
-            .collect()
+    /// For how many seconds the store has not answered.
+    pub fn silence(&self, now: Time) -> i64 {
+        (now.millis() - self.followed.load(Ordering::Relaxed)).max(0) / 1000
+    }
+
+    /// How the node is now. A store that is gone for a while is no reason to send requests elsewhere: known clients are served
+    /// from memory, and the other nodes have the same store.
+    pub fn health(&self, now: Time) -> Health {
+        let mut health = Health { reasons: Vec::new(), warnings: Vec::new() };
+        if self.draining.load(Ordering::Relaxed) {
+            health.reasons.push("draining");
+        }
+        match self.silence(now) {
+            STALE_SECONDS.. => health.reasons.push("the store has not answered for a day"),
+            SILENCE_SECONDS.. => health.warnings.push("the store does not answer; known clients are served from memory"),
+            _ => {}
+        }
+        health
     }
 
     /// Tells log, counters and tally of a decision.

@@ -1,10 +1,11 @@
 //! Operators ask whether the node lives, whether it is ready, and how it does.
 
-use crate::node::Node;
+use crate::node::{Health, Node};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use jeton_core::name::Time;
+use serde_json::json;
 
 /// Answers one request of the listener for operators.
 pub fn serve(node: &Node, now: Time, request: &Request<Bytes>) -> Response<Bytes> {
@@ -14,11 +15,12 @@ pub fn serve(node: &Node, now: Time, request: &Request<Bytes>) -> Response<Bytes
     match request.uri().path() {
         "/livez" => page(StatusCode::OK, "text/plain", "live\n".into()),
         "/readyz" => {
-            let reasons = node.reasons_against(now);
+            let Health { reasons, warnings } = node.health(now);
             let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-            page(status, "application/json", serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons }).to_string())
+            let told = json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings });
+            page(status, "application/json", told.to_string())
         }
-        "/metrics" => match node.metrics.page(node.log.dropped()) {
+        "/metrics" => match node.metrics.page(node.log.dropped(), node.silence(now)) {
             Ok(metrics) => page(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", metrics),
             Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the metrics cannot be written\n".into()),
         },

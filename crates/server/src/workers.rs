@@ -44,13 +44,22 @@ fn write(node: &Weak<Node>) {
 }
 
 fn follow(node: &Weak<Node>) {
+    let mut is_silent = false;
     for round in 1_u64.. {
         let Some(node) = node.upgrade() else { return };
         let now = chance::now();
         match node.engine.follow(now) {
-            Ok(_) => node.followed.store(now.millis(), Ordering::Relaxed),
+            Ok(_) => {
+                node.followed.store(now.millis(), Ordering::Relaxed);
+                if std::mem::take(&mut is_silent) {
+                    tracing::info!("the store answers again");
+                }
+            }
             Err(fault) => {
-                tracing::warn!(%fault, "the changes of other nodes cannot be read");
+                // Once is enough; the metric says how long it lasts.
+                if !std::mem::replace(&mut is_silent, true) {
+                    tracing::warn!(%fault, "the store does not answer; known clients are served from memory");
+                }
                 thread::sleep(Duration::from_millis(PACE_MILLIS));
             }
         }

@@ -1,7 +1,7 @@
 //! The command line of administrators: every example of the table is typed, first alone and then to a running server.
 
 use jeton_core::admin::commands;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -82,13 +82,15 @@ impl Place {
         let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         let mut line = String::new();
         stderr.read_line(&mut line).expect("a line");
-        assert!(line.contains("\"listening\""), "{line}");
-        Server { child, _stderr: stderr }
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not the start line: {line}"));
+        let listen = line["listen"].as_str().unwrap_or_else(|| panic!("{line}")).to_owned();
+        Server { child, listen, _stderr: stderr }
     }
 }
 
 struct Server {
     child: Child,
+    listen: String,
     _stderr: BufReader<std::process::ChildStderr>,
 }
 
@@ -186,4 +188,33 @@ fn a_token_is_explained_with_and_without_an_installation() {
     let said = place.done(&format!("printf %s {token} | jeton token decode - --jwks keys.json --json"));
     assert!(said.contains("names no key of the given set"), "{said}");
     assert!(place.refused("jeton token decode a.b").contains("three parts"));
+}
+
+#[test]
+fn a_token_of_a_realm_is_explained_with_the_verdict_on_its_signature() {
+    let place = Place::new();
+    let server = place.serve();
+    place.done(&format!("jeton realm create acme --issuer http://{}/acme", server.listen));
+    let made = place.done("jeton client create acme build-7 --secret main --json");
+    let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
+    let secret = made["secret"]["value"].as_str().expect("a value");
+    let body = format!("grant_type=client_credentials&client_id=build-7&client_secret={secret}");
+    let mut stream = std::net::TcpStream::connect(&server.listen).expect("connects");
+    let head = "Content-Type: application/x-www-form-urlencoded\r\nConnection: close";
+    let (host, length) = (&server.listen, body.len());
+    write!(stream, "POST /acme/token HTTP/1.1\r\nHost: {host}\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}")
+        .expect("writes");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let answer = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+    let answer: serde_json::Value = serde_json::from_str(answer).unwrap_or_else(|_| panic!("{answer}"));
+    let token = answer["access_token"].as_str().expect("a token");
+    let said = place.done(&format!("jeton token decode {token}"));
+    assert!(said.contains("signed by a key of realm acme") && said.contains("in force"), "{said}");
+    let (rest, signature) = token.rsplit_once('.').expect("three parts");
+    let other = if signature.starts_with('A') { "B" } else { "A" };
+    let said = place.done(&format!("jeton token decode {rest}.{other}{}", &signature[1..]));
+    assert!(said.contains("invalid"), "{said}");
+    let audit = place.done("jeton audit list acme build-7");
+    assert!(audit.contains("client.create"), "{audit}");
 }

@@ -117,7 +117,7 @@ fn the_first_start_makes_what_is_missing_and_the_second_finds_it() {
     let mut server = start(&mut serve(&data));
     let ready = get(&server.ops, "/readyz");
     assert_eq!(status(&ready), "200");
-    assert!(ready.ends_with(r#"{"ready":true,"reasons":[]}"#), "{ready}");
+    assert!(ready.ends_with(r#"{"ready":true,"reasons":[],"warnings":[]}"#), "{ready}");
     assert_eq!(status(&get(&server.ops, "/livez")), "200");
     assert!(get(&server.ops, "/metrics").contains("jeton_connections{listener=\"ops\"} 1"));
     let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
@@ -278,7 +278,7 @@ fn a_running_request_is_finished_and_nothing_new_is_taken() {
     assert_eq!(status(&rest_of(&idle)), "404");
     let ready = get(&server.ops, "/readyz");
     assert_eq!(status(&ready), "503");
-    assert!(ready.ends_with(r#"{"ready":false,"reasons":["draining"]}"#), "{ready}");
+    assert!(ready.ends_with(r#"{"ready":false,"reasons":["draining"],"warnings":[]}"#), "{ready}");
     assert!(TcpStream::connect(&server.listen).is_err());
     (&slow).write_all(b"xxxx").expect("sent");
     assert_eq!(status(&rest_of(&slow)), "404");

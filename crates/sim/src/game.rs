@@ -313,8 +313,8 @@ impl Game {
                 party,
                 scope: token.scope.clone(),
                 audience: Vec::new(),
-                issued_at: self.now,
-                expires_at: self.now.plus_seconds(lifetime),
+                issued_at: token.issued_at,
+                expires_at: token.issued_at.plus_seconds(lifetime),
                 kid: None,
             });
         }
@@ -339,7 +339,13 @@ impl Game {
         let keys = KeySet::parse(response.body()).map_err(|error| broken(error.to_string()))?;
         let issuer = self.model.houses[house].realm.issuer.as_str();
         let expect = jwt::Expect { issuer, audiences: &[], typ: &[typ], now: self.now.seconds(), leeway: 0 };
-        jwt::verify(value.as_bytes(), &keys, &expect).map_err(|error| broken(error.to_string()))?;
+        // While the clock is behind the moment from which a client's tokens live, they are issued for that moment.
+        let later = self.lives_from(house).into_iter().map(|now| jwt::Expect { now, ..expect });
+        let verdicts: Vec<_> =
+            std::iter::once(expect).chain(later).map(|expect| jwt::verify(value.as_bytes(), &keys, &expect)).collect();
+        if let (false, Some(Err(error))) = (verdicts.iter().any(Result::is_ok), verdicts.first()) {
+            return Err(broken(error.to_string()));
+        }
         let parsed = parse_compact(value.as_bytes(), jwt::MAX_TOKEN).map_err(|error| broken(error.to_string()))?;
         Ok(parsed.header().kid.clone())
     }
@@ -360,15 +366,17 @@ impl Game {
                     }
                 }
                 // A clock that went back: the client's tokens are dead until it has caught up.
-                Err((Stop::Refuse(_), _)) if self.clock_went_back(house) => return Ok(None),
+                Err((Stop::Refuse(_), _)) if !self.lives_from(house).is_empty() => return Ok(None),
                 Err((stop, _)) => return Err(Broken::new(watch::RIGHTS, format!("a fresh token is refused: {stop:?}"))),
             }
         }
     }
 
-    fn clock_went_back(&self, house: usize) -> bool {
-        let now = self.now.seconds();
-        self.model.parties.iter().any(|party| party.house == house && party.states.latest().not_before.seconds() > now)
+    /// Moments yet to come from which tokens of a realm's clients live: there are some only when the clock went back.
+    fn lives_from(&self, house: usize) -> Vec<i64> {
+        let parties = self.model.parties.iter().filter(|party| party.house == house);
+        let moments = parties.flat_map(|party| party.states.since(0)).map(|client| client.not_before.seconds());
+        moments.filter(|moment| *moment > self.now.seconds()).collect()
     }
 
     fn spoil(&mut self, mut response: Response<Bytes>, event: Option<Event>) -> (Response<Bytes>, Option<Event>) {

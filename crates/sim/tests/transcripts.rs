@@ -123,6 +123,7 @@ fn offer(dialect: &Dialect) -> DialectOffer {
     DialectOffer {
         name: dialect.file.name.clone(),
         title: dialect.file.title.as_str().to_owned(),
+        paths: dialect.paths(),
         needs: dialect.file.needs.clone(),
         defaults: dialect.file.realm_defaults.clone(),
     }

@@ -7,12 +7,13 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, header};
 use jeton_core::client_auth::RawSecret;
 use jeton_core::endpoint::TokenRequest;
-use jeton_core::form::Form;
+use jeton_core::form::{self, Form};
 use jeton_core::guard::Carried;
 use jeton_core::record::Permission;
 use jeton_core::refusal::Why;
 use jeton_core::snapshot::RealmState;
 use jeton_core::world::Presented;
+use std::borrow::Cow;
 
 /// Largest token request, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -25,7 +26,7 @@ pub fn token_request(dialect: &Dialect, realm: &RealmState, request: &Request<By
         return Err(Why::RequestTooLarge);
     }
     // RFC 6749 §2.3.1: credentials MUST NOT be included in the request URI.
-    if request.uri().query().is_some_and(|query| query.contains("client_secret")) {
+    if request.uri().query().is_some_and(has_credentials) {
         return Err(Why::ClientQueryCredentials);
     }
     let basic = match realm.permits(Permission::IgnoreAuthorization) {
@@ -42,11 +43,18 @@ pub fn token_request(dialect: &Dialect, realm: &RealmState, request: &Request<By
     if complete { Ok(canonical) } else { Err(Why::RequestParameterMissing) }
 }
 
+/// Whether a query string names something that must never stand in a log.
+fn has_credentials(query: &str) -> bool {
+    let name = |pair: &str| form::decode(pair.split('=').next().unwrap_or_default().as_bytes()).map(Cow::into_owned);
+    let secret = |name: &str| matches!(name, "client_secret" | "client_assertion" | "refresh_token" | "code" | "password");
+    query.split('&').any(|pair| name(pair).is_ok_and(|name| secret(&name)))
+}
+
 fn is_there(request: &TokenRequest, name: &str) -> bool {
     match name {
         "grant_type" => request.grant_type.is_some(),
-        "client_id" => request.credentials.body_id.is_some() || request.credentials.basic.is_some(),
-        "client_secret" => request.credentials.body_secret.is_some() || request.credentials.basic.is_some(),
+        "client_id" => request.credentials.body_id.is_some(),
+        "client_secret" => request.credentials.body_secret.is_some(),
         "scope" => request.scope.is_some(),
         _ => true,
     }
@@ -111,6 +119,10 @@ fn basic_credentials(headers: &HeaderMap) -> Result<Option<(Vec<u8>, RawSecret)>
     }
     let bytes = value.as_bytes();
     // RFC 9110 §11.1: the scheme is case-insensitive; exactly one space follows.
+    let scheme = bytes.split(|b| matches!(b, b' ' | b'\t')).next().unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case(b"basic") {
+        return Err(Why::ClientSchemeUnknown);
+    }
     let (scheme, rest) = bytes.split_at_checked(6).ok_or(Why::ClientBasicMalformed)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
         return Err(Why::ClientBasicMalformed);

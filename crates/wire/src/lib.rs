@@ -80,10 +80,14 @@ impl Wire {
     /// Serves one request. The whole body is there; limits of framing and size are the listener's.
     pub fn serve(&self, world: &World<'_>, request: &Request<Bytes>) -> Served {
         let snapshot = self.engine.memory.snapshot.load();
-        let mut routes = self.routes.load();
+        let mut routes = self.routes.load_full();
         if routes.revision != snapshot.revision {
-            self.routes.store(Arc::new(Routes::new(&snapshot, &self.dialects, self.options.serves)));
-            routes = self.routes.load();
+            // These routes belong to this snapshot, whatever another thread stores meanwhile.
+            let newest = routes.revision < snapshot.revision;
+            routes = Arc::new(Routes::new(&snapshot, &self.dialects, self.options.serves));
+            if newest {
+                self.routes.store(Arc::clone(&routes));
+            }
         }
         let place = routes.find(request);
         let realm = place.map(|place| match place {
@@ -93,7 +97,9 @@ impl Wire {
         let dialect = state.and_then(|state| self.dialects.by_name(&state.realm.dialect));
         let (Some(place), Some(state), Some(dialect)) = (place, state, dialect) else {
             let filling = Filling { request_id: world.request_id, now: world.now };
-            return Served::Answer(encode::refusal(&self.fallback, Why::PlaceUnknown, UsedBasic::No, filling), None);
+            let outcome = Outcome::Refused(Why::PlaceUnknown);
+            let event = Event { realm: None, client: None, endpoint: "none", outcome, used: None, adopt: None };
+            return Served::Answer(encode::refusal(&self.fallback, Why::PlaceUnknown, UsedBasic::No, filling), Some(event));
         };
         let asked = Asked { state, dialect, world, request };
         match place {

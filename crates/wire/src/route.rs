@@ -100,6 +100,9 @@ impl Routes {
                 };
                 host.add(state, mount, dialect);
             }
+            if !dialect.file.endpoints.authorization_server_metadata.is_empty() {
+                routes.add_well_known(state);
+            }
         }
         for host in routes.hosts.values_mut().chain([&mut routes.any]) {
             // The longest mount first.
@@ -108,14 +111,38 @@ impl Routes {
         routes
     }
 
+    /// What answers at a host; a mount without a port answers at every port.
+    fn host(&self, name: &str) -> Option<&Host> {
+        let bare = || name.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map(|(host, _)| host);
+        self.hosts.get(name).or_else(|| self.hosts.get(bare()?))
+    }
+
+    /// RFC 8414 §3.1: the well-known part stands between the issuer's host and its path. An issuer with a path is found by it at
+    /// every host where its realm is mounted, too; one without only at its own host.
+    fn add_well_known(&mut self, state: &RealmState) {
+        let issuer = state.realm.issuer.as_str();
+        let below = crate::metadata::path_of(issuer);
+        let host = issuer[..issuer.len() - below.len()].split_once("://").map_or("", |(_, host)| host);
+        let path = format!("/.well-known/oauth-authorization-server{}", below.trim_end_matches('/'));
+        let place = (state.realm.key, Endpoint::AuthorizationServerMetadata);
+        self.hosts.entry(host.to_ascii_lowercase()).or_default().exact.entry(path.clone()).or_insert(place);
+        for mount in state.realm.mounts.iter().filter(|_| below.len() > 1) {
+            let at = match &mount.host {
+                Some(host) => self.hosts.entry(host.clone()).or_default(),
+                None => &mut self.any,
+            };
+            at.exact.entry(path.clone()).or_insert(place);
+        }
+    }
+
     /// Where a request goes; `None` if no realm is there.
     #[must_use]
     pub fn find(&self, request: &Request<bytes::Bytes>) -> Option<Place> {
         let path = request.uri().path();
         let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
         let named = host.and_then(|host| match host.bytes().any(|b| b.is_ascii_uppercase()) {
-            true => self.hosts.get(&host.to_ascii_lowercase()),
-            false => self.hosts.get(host),
+            true => self.host(&host.to_ascii_lowercase()),
+            false => self.host(host),
         });
         let exact = |host: &Host| host.exact.get(path).map(|&(realm, endpoint)| Place::Endpoint(realm, endpoint));
         named
@@ -131,14 +158,9 @@ impl Host {
         let realm = state.realm.key;
         for &endpoint in Endpoint::ALL {
             for path in endpoint.paths(&dialect.file.endpoints) {
-                self.exact.insert(format!("{}{path}", mount.path), (realm, endpoint));
+                // Realms come oldest first: what an older one serves, no newer one takes away.
+                self.exact.entry(format!("{}{path}", mount.path)).or_insert((realm, endpoint));
             }
-        }
-        // RFC 8414 §3.1: the well-known part stands between the host and the issuer's path.
-        if !dialect.file.endpoints.authorization_server_metadata.is_empty() {
-            let issuer = crate::metadata::path_of(state.realm.issuer.as_str()).trim_end_matches('/');
-            let path = format!("/.well-known/oauth-authorization-server{issuer}");
-            self.exact.entry(path).or_insert((realm, Endpoint::AuthorizationServerMetadata));
         }
         for (of, resource) in state.resources.iter().enumerate().filter(|(_, resource)| resource.status.is_active()) {
             for (index, operation) in resource.operations.iter().enumerate() {

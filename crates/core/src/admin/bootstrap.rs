@@ -5,7 +5,7 @@ use super::{AREAS, AdminStop, show};
 use crate::name::{Issuer, Label, Mount, RealmName, ResourceIdentifier, ScopeToken, Title};
 use crate::record::{
     AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, Placement, Profile, Realm, RealmSettings,
-    ResourceServer, ScopeEntry, ScopeSettings, Status,
+    ResourceServer, ScopeEntry, ScopeSettings, Staleness, Status,
 };
 use crate::snapshot::RealmState;
 use serde_json::json;
@@ -86,6 +86,7 @@ fn realm(act: &mut Act<'_, '_>, issuer: &Issuer) -> Result<Realm, AdminStop> {
             refresh_token_lifetime: LIFETIME,
             scope: ScopeSettings::default(),
             basic: BasicEncoding::Form,
+            staleness: Staleness::default(),
         },
     })
 }

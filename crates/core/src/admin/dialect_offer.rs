@@ -14,6 +14,8 @@ pub struct DialectOffer {
     pub title: String,
     /// What it needs beyond the RFCs.
     pub needs: Vec<Permission>,
+    /// Paths below a mount at which its endpoints answer.
+    pub paths: Vec<String>,
     /// Lifetimes, token format and scope rules.
     pub defaults: RealmSettings,
 }

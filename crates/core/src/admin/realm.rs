@@ -6,7 +6,7 @@ use super::stop::Needed;
 use super::{Act, AdminStop, Args, DialectOffer, act::ADMIN_REALM, args::unknown, permission, show};
 use crate::name::{Issuer, Label, Mount, RealmName, Title};
 use crate::record::{
-    AccessTokenFormat, KeyPurpose, KeyState, Profile, Realm, RealmSettings, SigningKeyRecord, Status, keys_of_realm,
+    AccessTokenFormat, ClaimSource, KeyPurpose, KeyState, Profile, Realm, RealmSettings, SigningKeyRecord, Status, keys_of_realm,
 };
 use crate::refusal::Fault;
 use crate::store::Order;
@@ -271,10 +271,10 @@ pub(super) fn revise(act: &Act<'_, '_>, realm: &mut Realm, entry: &RealmEntry, o
     if let Some(overrides) = &entry.settings {
         realm.settings = merged(&realm.name, &offer.defaults, overrides)?;
     }
-    check(realm, others)
+    check(act, realm, others)
 }
 
-fn check(realm: &Realm, others: &[Realm]) -> Result<(), AdminStop> {
+fn check(act: &Act<'_, '_>, realm: &Realm, others: &[Realm]) -> Result<(), AdminStop> {
     let name = &realm.name;
     if realm.mounts.is_empty() {
         return Err(AdminStop::Invalid(format!("realm {name}: give at least one mount")));
@@ -287,10 +287,45 @@ fn check(realm: &Realm, others: &[Realm]) -> Result<(), AdminStop> {
             let host = mount.host.as_deref().unwrap_or("every host");
             return Err(AdminStop::Taken(format!("realm {} answers at {host}{} already", other.name, mount.path)));
         }
+        // Mounts may lie below each other, but no two realms answer at the same path.
+        let taken = places(act, other)?;
+        if let Some((_, path)) = places(act, realm)?.iter().find(|place| taken.contains(place)) {
+            return Err(AdminStop::Taken(format!("realm {} answers at {path} already; choose another mount", other.name)));
+        }
     }
     let lives = [realm.settings.access_token.lifetime, realm.settings.refresh_token_lifetime];
     if lives.iter().any(|life| !(1..=10 * 366 * 86_400).contains(life)) {
         return Err(AdminStop::Invalid(format!("realm {name}: a lifetime is 1 second to 10 years")));
+    }
+    let waits = [realm.settings.staleness.issue, realm.settings.staleness.check];
+    if waits.iter().any(|wait| !(1..=30 * 86_400).contains(wait)) {
+        return Err(AdminStop::Invalid(format!("realm {name}: a staleness limit is 1 second to 30 days")));
+    }
+    check_claims(realm)
+}
+
+/// Where the endpoints of a realm answer: host and path.
+fn places(act: &Act<'_, '_>, realm: &Realm) -> Result<Vec<(Option<String>, String)>, AdminStop> {
+    let paths = &offer(act, Some(&realm.dialect))?.paths;
+    let of = |mount: &Mount| paths.iter().map(|path| (mount.host.clone(), format!("{}{path}", mount.path))).collect::<Vec<_>>();
+    Ok(realm.mounts.iter().flat_map(of).collect())
+}
+
+/// The claims that say who issued a token, for whom, about whom and until when: each once, from its own source (RFC 9068 §2.2).
+fn check_claims(realm: &Realm) -> Result<(), AdminStop> {
+    use ClaimSource::{Audience, ExpiresAt, IssuedAt, Issuer, Subject};
+    let AccessTokenFormat::Jwt { claims, .. } = &realm.settings.access_token.format else { return Ok(()) };
+    let names: BTreeSet<&str> = claims.iter().map(|row| row.name.as_str()).collect();
+    if names.len() < claims.len() {
+        return Err(AdminStop::Invalid(format!("realm {}: two claims of its tokens have the same name", realm.name)));
+    }
+    for (name, from) in [("iss", Issuer), ("sub", Subject), ("aud", Audience), ("exp", ExpiresAt), ("iat", IssuedAt)] {
+        if !claims.iter().any(|row| row.name == name && row.from == from && row.prefix.is_empty()) {
+            return Err(AdminStop::Invalid(format!(
+                "realm {}: its tokens need the claim {name} from its own source",
+                realm.name
+            )));
+        }
     }
     Ok(())
 }

@@ -5,9 +5,9 @@
 
 use crate::event::{Adoption, Concerned};
 use crate::form;
-use crate::name::{ClientId, Key};
+use crate::name::{ClientId, Key, Time};
 use crate::record::{AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret, Permission, SecretHash, Status};
-use crate::refusal::Why;
+use crate::refusal::{Fault, Why};
 use crate::snapshot::{DataKeys, Memory, RealmState};
 use crate::world::{Need, Presented, Stop, World};
 use jeton_jose::{b64, constant_time_eq, sha256};
@@ -75,6 +75,20 @@ pub struct Known<'a> {
     pub memory: &'a Memory,
     /// Keys for hashes.
     pub data: &'a DataKeys,
+    /// When the changes of other nodes were last followed; `None` if there are none.
+    pub followed_at: Option<Time>,
+}
+
+impl Known<'_> {
+    /// Whether what is known here may still be used, `seconds` after the store was last heard of (docs/decisions/0006).
+    pub fn fresh(&self, now: Time, seconds: i64) -> Result<(), Fault> {
+        match self.followed_at {
+            Some(at) if now > at.plus_seconds(seconds) => {
+                Err(Fault::Unavailable("this node was cut off from the store for too long".into()))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Authenticates the client of a token request. On refusal the client is named if its id is known, so that its owner reads why.
@@ -85,6 +99,7 @@ pub fn authenticate(
 ) -> Result<AuthenticatedClient, (Stop, Option<Concerned>)> {
     let anonymous = |stop: Stop| (stop, None);
     let presented = present(known.realm, credentials).map_err(|why| anonymous(why.into()))?;
+    known.fresh(world.now, known.realm.realm.settings.staleness.issue).map_err(|fault| anonymous(fault.into()))?;
     let realm = known.realm.realm.key;
     // An id that cannot exist takes the path of one that does not.
     let client = match ClientId::parse(&presented.id) {
@@ -128,7 +143,7 @@ pub fn authenticate(
         return Err(stop(Why::RealmInactive));
     }
     let secret = matched.key;
-    let adopt = matches!(matched.hash, SecretHash::Foreign { .. }).then_some(Adoption { secret, mac: hash });
+    let adopt = (!matches!(matched.hash, SecretHash::Keyed { .. })).then_some(Adoption { secret, mac: hash });
     Ok(AuthenticatedClient { client, secret, adopt })
 }
 
@@ -218,6 +233,9 @@ fn find_secret<'a>(
             Some((_, _, true)) => return Ok(Some(secret)),
             Some((_, _, false)) => {}
             None => {
+                if let Some(fault) = &world.facts.fault {
+                    return Err(fault.clone().into());
+                }
                 return Err(Stop::Need(Need::SlowHash { phc: phc.clone(), presented: presented.clone() }));
             }
         }

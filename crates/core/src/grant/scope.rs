@@ -21,7 +21,8 @@ pub(super) fn decide(asked: &Asked<'_>, granted: &Scope) -> Result<Granted, Why>
         (ScopeMeaning::Granted, Some(text)) => explicit(asked, granted, text)?,
         (ScopeMeaning::Granted, None) => omitted(asked, granted)?,
     };
-    target(asked, scope, asked.scope.is_some())
+    let named = if settings.meaning == ScopeMeaning::Granted { Named::by(asked.scope) } else { Named::AsWhole };
+    target(asked, &scope, named)
 }
 
 /// Decides the scope of a refreshed token: a part of `held`, never more.
@@ -37,7 +38,7 @@ pub(super) fn narrow(asked: &Asked<'_>, held: &Scope) -> Result<Granted, Why> {
             scope
         }
     };
-    target(asked, scope, asked.scope.is_some())
+    target(asked, &scope, Named::by(asked.scope))
 }
 
 /// `example.com` in any case, also as `https://example.com/`.
@@ -70,23 +71,49 @@ fn omitted(asked: &Asked<'_>, granted: &Scope) -> Result<Scope, Why> {
 }
 
 /// Chooses the audience, and keeps the scope within the resources that were asked for (RFC 8707 §2.2).
-fn target(asked: &Asked<'_>, scope: Scope, explicit: bool) -> Result<Granted, Why> {
-    let mut scope = canonical(scope);
+fn target(asked: &Asked<'_>, scope: &Scope, named: Named) -> Result<Granted, Why> {
+    // An API that is disabled has no scopes: one that was asked for by name is refused, others are left out.
+    if named == Named::OneByOne && !scope.iter().all(|token| asked.realm.knows_scope(token)) {
+        return Err(Why::ScopeUnknown);
+    }
+    let scope = canonical(scope.iter().filter(|token| asked.realm.knows_scope(token)).cloned().collect());
     if asked.resources.is_empty() {
-        let resources = asked.realm.resources_of(&scope);
-        let audience = asked.realm.audience_of(&resources);
+        let audience = asked.realm.audience_of(&asked.realm.resources_of(&scope));
         return Ok(Granted { scope, audience });
     }
+    let offers = |resource: &ResourceServer, token: &ScopeToken| resource.scopes.iter().any(|entry| entry.scope == *token);
     let mut resources: Vec<&ResourceServer> = Vec::new();
     for identifier in asked.resources {
-        resources.push(asked.realm.resource(identifier).ok_or(Why::ResourceUnknown)?);
+        let resource = asked.realm.resource(identifier).ok_or(Why::ResourceUnknown)?;
+        // A resource at which the client has no right is not one that it may name.
+        if !scope.iter().any(|token| offers(resource, token)) {
+            return Err(Why::ResourceNotGranted);
+        }
+        if !resources.iter().any(|known| known.key == resource.key) {
+            resources.push(resource);
+        }
     }
-    let offered = |token: &ScopeToken| resources.iter().any(|resource| resource.scopes.iter().any(|entry| entry.scope == *token));
-    if explicit && !scope.iter().all(offered) {
+    let offered = |token: &&ScopeToken| resources.iter().any(|resource| offers(resource, token));
+    if named == Named::OneByOne && !scope.iter().all(|token| offered(&token)) {
         return Err(Why::ScopeNotGranted);
     }
-    scope = scope.iter().filter(|token| offered(token)).cloned().collect();
-    Ok(Granted { scope, audience: resources.iter().map(|resource| resource.identifier.as_str().to_owned()).collect() })
+    let scope = scope.iter().filter(offered).cloned().collect();
+    Ok(Granted { scope, audience: asked.realm.audience_of(&resources) })
+}
+
+/// How a request named its scope.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// Token by token: each of them must be there.
+    OneByOne,
+    /// As a whole, or not at all: what is not there is left out.
+    AsWhole,
+}
+
+impl Named {
+    fn by(text: Option<&str>) -> Self {
+        if text.is_some_and(|text| text != "*") { Self::OneByOne } else { Self::AsWhole }
+    }
 }
 
 /// A set has one order.

@@ -68,6 +68,8 @@ pub struct Denial {
 
 /// Decides about one call.
 pub fn decide(known: Known<'_>, policy: Policy<'_>, carried: &Carried, world: &World<'_>) -> Result<Permit, Denial> {
+    let stale = known.fresh(world.now, known.realm.realm.settings.staleness.check);
+    stale.map_err(|fault| Denial { stop: fault.into(), client: None })?;
     let key = match policy.resource.api_key {
         Placement::None => None,
         Placement::Header => Some(check_key(known, carried, world)?),

@@ -25,7 +25,7 @@ pub use installation::{DataKey, Installation};
 pub use journal::{JournalEntry, entries_of_client, entries_of_request};
 pub use realm::{
     AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, ClaimRow, ClaimShape, ClaimSource, Permission, Profile,
-    Realm, RealmSettings, ScopeMeaning, ScopeOmitted, ScopeSettings, realm_by_name,
+    Realm, RealmSettings, ScopeMeaning, ScopeOmitted, ScopeSettings, Staleness, realm_by_name,
 };
 pub use resource_server::{Operation, Placement, ResourceServer, ScopeEntry, resource_by_identifier, resources_of_realm};
 pub use signing_key::{KeyPurpose, KeyState, SigningKeyRecord, keys_of_realm};

@@ -85,6 +85,25 @@ pub struct RealmSettings {
     /// How Basic credentials are read.
     #[serde(default)]
     pub basic: BasicEncoding,
+    /// How long a node that is cut off from a shared store goes on.
+    #[serde(default)]
+    pub staleness: Staleness,
+}
+
+/// How long a node that is cut off from a shared store goes on, in seconds since it last heard of it. A single machine is never stale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Staleness {
+    /// Issuing tokens to clients it knows.
+    pub issue: i64,
+    /// Checking tokens, which others may have revoked.
+    pub check: i64,
+}
+
+impl Default for Staleness {
+    fn default() -> Self {
+        Self { issue: 86_400, check: 900 }
+    }
 }
 
 fn thirty_days() -> i64 {

@@ -211,6 +211,16 @@ pub trait Store: Send + Sync {
     /// The newest position.
     fn position(&self) -> Result<Position, Fault>;
 
+    /// Whether other processes may write to it.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Why nothing can be written until the process is started again; `Ok` if it can.
+    fn writable(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Waits until something may have changed, at most `millis`; returns early when a store can tell.
     fn wait(&self, millis: u64);
 

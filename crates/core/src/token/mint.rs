@@ -3,11 +3,11 @@
 use super::{opaque, refresh};
 use crate::name::{ClientId, Scope};
 use crate::record::{AccessTokenFormat, ClaimRow, ClaimShape, ClaimSource};
-use crate::refusal::Fault;
+use crate::refusal::{Fault, Why};
 use crate::snapshot::RealmState;
-use crate::world::World;
-use jeton_jose::b64;
+use crate::world::{Stop, World};
 use jeton_jose::json::append_text;
+use jeton_jose::{b64, jwt};
 
 /// What shall be issued: decided, not yet made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(super) struct Content<'a> {
 }
 
 /// Makes the tokens of an issue.
-pub fn mint(realm: &RealmState, world: &World<'_>, issue: Issue) -> Result<Issued, Fault> {
+pub fn mint(realm: &RealmState, world: &World<'_>, issue: Issue) -> Result<Issued, Stop> {
     let settings = &realm.realm.settings;
     let issued_at = world.now.seconds();
     let chance: [u8; 28] = world.random.draw("access token");
@@ -88,6 +88,9 @@ pub fn mint(realm: &RealmState, world: &World<'_>, issue: Issue) -> Result<Issue
             signer.sign(&claims).map_err(|_| Fault::Broken("an access token cannot be signed"))?
         }
     };
+    if access_token.len() > jwt::MAX_TOKEN {
+        return Err(Why::ScopeTooLong.into());
+    }
     let refresh_token = match &issue.refresh {
         Refresh::None => None,
         Refresh::Same(token) => Some(token.clone()),

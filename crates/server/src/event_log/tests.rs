@@ -121,13 +121,21 @@ fn lines_of_many_threads_stay_whole() {
 /// Not a gate: `cargo test --release -p jeton cost_of_a_line -- --nocapture` prints it.
 #[test]
 fn cost_of_a_line() {
+    const LINES: u32 = 2000;
     let log = EventLog::to(io::sink(), LogFormat::Json, Level::INFO).expect("started");
     let (event, id) = (event("client-0123456789", Outcome::Issued), id());
-    let began = Instant::now();
-    const LINES: u32 = 100_000;
-    for _ in 0..LINES {
-        log.record(&event, 200, Duration::from_micros(37), NOW, &id);
-    }
-    println!("{} ns per line, {} dropped", began.elapsed().as_nanos() / u128::from(LINES), log.dropped());
+    let round = || {
+        let began = Instant::now();
+        for _ in 0..LINES {
+            log.record(&event, 200, Duration::from_micros(37), NOW, &id);
+        }
+        let nanos = began.elapsed().as_nanos() / u128::from(LINES);
+        // The writer gets the time that it has between requests.
+        thread::sleep(Duration::from_millis(2));
+        nanos
+    };
+    let mut rounds: Vec<u128> = (0..100).map(|_| round()).collect();
+    rounds.sort_unstable();
+    println!("{} ns per line (best {}), {} dropped", rounds[rounds.len() / 2], rounds[0], log.dropped());
     log.finish();
 }

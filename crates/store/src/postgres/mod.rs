@@ -89,6 +89,10 @@ impl Store for PostgresStore {
         self.database.ask(|connection| feed::changes(connection, after, limit))
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn position(&self) -> Result<Position, Fault> {
         self.database.ask(feed::position)
     }

@@ -210,6 +210,7 @@ pub fn offers(dialects: &Dialects) -> Vec<DialectOffer> {
     let offer = |dialect: &crate::dialect::Dialect| DialectOffer {
         name: dialect.file.name.clone(),
         title: dialect.file.title.to_string(),
+        paths: dialect.paths(),
         needs: dialect.file.needs.clone(),
         defaults: dialect.file.realm_defaults.clone(),
     };

@@ -11,6 +11,7 @@ pub use file::{ApiFile, DialectFile, Endpoints, MetadataField, ReplyField, Reply
 pub use outward::{Challenge, Outward};
 pub use template::{Filling, Template};
 
+use crate::route::Endpoint;
 use jeton_core::name::Label;
 use jeton_core::record::{AccessTokenFormat, Permission, ScopeMeaning};
 use jeton_core::refusal::{TABLE, Why};
@@ -41,6 +42,13 @@ impl Dialect {
         let outward = TABLE.iter().map(|row| Outward::new(&file, row)).collect::<Result<_, _>>()?;
         let (unavailable, broken) = (Outward::unavailable(&file)?, Outward::broken(&file)?);
         Ok(Self { file, outward, unavailable, broken })
+    }
+
+    /// Every path below a mount at which an endpoint answers.
+    #[must_use]
+    pub fn paths(&self) -> Vec<String> {
+        let of = |endpoint: &Endpoint| endpoint.paths(&self.file.endpoints).to_vec();
+        Endpoint::ALL.iter().flat_map(of).collect()
     }
 
     /// How a refusal looks from outside.
