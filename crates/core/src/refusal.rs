@@ -159,6 +159,11 @@ refusals! {
     RefreshTokenRevoked "refresh_token.revoked" InvalidGrant 400 "The refresh token is invalid, expired or revoked."
         "The client's tokens were revoked after this one was issued."
 
+    AdminDeclined "admin.declined" InvalidRequest 400 "The command was declined."
+        "The command was not run; its answer said why."
+    AdminDenied "admin.denied" InsufficientScope 403 "The caller may not do this."
+        "The caller may not run this command."
+
     ScopeMalformed "scope.malformed" InvalidScope 400 "The requested scope is invalid."
         "Scopes are separated by exactly one space and have no quotes or control characters."
     ScopeMissing "scope.missing" InvalidScope 400 "The requested scope is invalid."
@@ -202,6 +207,8 @@ refusals! {
         "The access token was issued by another realm. Check the environment."
     TokenExpired "token.expired" InvalidToken 401 "The access token has expired."
         "Ask for a new token; keep it until shortly before it ends."
+    TokenNotYetValid "token.not_yet_valid" InvalidToken 401 "The access token is invalid."
+        "The access token counts from a later moment: a clock here or there is wrong."
     TokenAudience "token.audience" InvalidToken 401 "The access token is invalid."
         "The access token was issued for another API."
     TokenRevoked "token.revoked" InvalidToken 401 "The access token is invalid."

@@ -14,6 +14,7 @@ use jeton_wire::admin::Admin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Whether reading from the store may block for long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,10 @@ pub struct Node {
     pub tally: Tally,
     /// Slow hashes, off the request threads.
     pub slow_hashes: SlowHashes,
+    /// Bounds the readings from a database that are under way.
+    pub reading: Arc<Semaphore>,
+    /// Whether what was counted could last be written down.
+    pub writes: AtomicBool,
     /// Whether the node is on its way down.
     pub draining: AtomicBool,
     /// When the store last answered, as milliseconds since 1970.
@@ -78,6 +83,9 @@ impl Node {
             STALE_SECONDS.. => health.reasons.push("the store has not answered for a day"),
             SILENCE_SECONDS.. => health.warnings.push("the store does not answer; known clients are served from memory"),
             _ => {}
+        }
+        if self.engine.store().writable().is_err() || !self.writes.load(Ordering::Relaxed) {
+            health.warnings.push("changes cannot be written; the log says why");
         }
         health
     }

@@ -12,9 +12,12 @@ use jeton_jose::{Algorithm, SigningKey, sha256};
 use jeton_wire::Served;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How often a decision may say that it needs something.
 const MOST_ROUNDS: usize = 8;
+/// How long a reading from a database may take.
+const SLOW_READ: Duration = Duration::from_secs(2);
 
 /// What is fixed for one request.
 pub struct Moment {
@@ -79,7 +82,12 @@ pub async fn answer(
         };
         match served {
             Served::Answer(response, event) => return Ok((response, event)),
-            Served::Need(need) => facts = meet(node, now, need, facts).await?,
+            Served::Need(need) => match meet(node, now, need, facts.clone()).await {
+                Ok(met) => facts = met,
+                // The decision ends with it, in its caller's dialect.
+                Err(fault) if facts.fault.is_none() => facts.fault = Some(fault),
+                Err(fault) => return Err(fault),
+            },
         }
     }
     Err(Fault::Broken("a decision needs more and more"))
@@ -108,8 +116,15 @@ async fn meet(node: &Arc<Node>, now: Time, need: Need, mut facts: Facts) -> Resu
                 .map_err(|_| Fault::Broken("a reading panicked"))?
                 .map(|()| facts),
             Reads::Slow => {
+                // The permit goes with the reading: a database that hangs holds so many threads and no more.
+                let late = || Fault::Unavailable("the store does not answer in time".into());
+                let permit = Arc::clone(&node.reading).try_acquire_owned().map_err(|_| late())?;
                 let node = Arc::clone(node);
-                apart(move || node.engine.meet(now, &need, &mut facts).map(|()| facts)).await?
+                let reading = apart(move || {
+                    let _permit = permit;
+                    node.engine.meet(now, &need, &mut facts).map(|()| facts)
+                });
+                tokio::time::timeout(SLOW_READ, reading).await.map_err(|_| late())??
             }
         },
         Need::SlowHash { phc, presented } => {

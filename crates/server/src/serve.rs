@@ -25,6 +25,7 @@ use jeton_wire::dialect::DialectError;
 use jeton_wire::{Options, Wire};
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -32,7 +33,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+
+/// Most readings from a database at the same time.
+const READINGS: usize = 64;
 
 /// Name of the admin socket in the data directory.
 pub const ADMIN_SOCKET: &str = "admin.sock";
@@ -132,7 +136,9 @@ impl Server {
         let node = Arc::new(apart(move || node(&from, events, cores)).await?);
         let (public, admin, ops) =
             (bind(settings.listen).await?, bind(settings.admin_listen).await?, bind(settings.ops_listen).await?);
-        let (administered, issuer) = (Arc::clone(&node), address(&admin)?);
+        let own = || Issuer::parse(&format!("http://{}", address(&admin)?)).map_err(|error| ServeError(error.to_string()));
+        let issuer = settings.admin_url.clone().map_or_else(own, Ok)?;
+        let administered = Arc::clone(&node);
         apart(move || admin_realm(&administered, &issuer)).await?;
         let socket = settings.data.join(ADMIN_SOCKET);
         let local = bind_local(&socket)?;
@@ -207,6 +213,8 @@ pub fn node(settings: &Settings, events: EventLog, cores: usize) -> Result<Node,
         log: events,
         tally: Tally::new(),
         slow_hashes: SlowHashes::new(cores),
+        reading: Arc::new(Semaphore::new(READINGS)),
+        writes: AtomicBool::new(true),
         draining: AtomicBool::new(false),
         followed: AtomicI64::new(Moment::present().now.millis()),
     })
@@ -220,19 +228,25 @@ fn wrong_dialect(error: DialectError) -> ServeError {
     ServeError(error.to_string())
 }
 
-/// Makes the realm of administrators on the first start; its issuer is the address of the admin listener.
-fn admin_realm(node: &Node, address: &SocketAddr) -> Result<(), ServeError> {
-    let issuer = Issuer::parse(&format!("http://{address}")).map_err(|error| ServeError(error.to_string()))?;
+/// Makes the realm of administrators on the first start.
+fn admin_realm(node: &Node, issuer: &Issuer) -> Result<(), ServeError> {
     let Moment { now, random, request_id } = Moment::present();
     let world = World { now, random: &random, request_id: &request_id, facts: &Facts::default() };
-    node.engine.bootstrap(&world, &issuer, node.admin.offers()).map_err(|stop| ServeError(stop.to_string()))
+    node.engine.bootstrap(&world, issuer, node.admin.offers()).map_err(|stop| ServeError(stop.to_string()))
 }
 
 /// Makes the data directory, for its owner alone.
 pub fn make_directory(path: &Path) -> Result<(), ServeError> {
     let mut builder = std::fs::DirBuilder::new();
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path).map_err(|error| ServeError(format!("the data directory {}: {error}", path.display())))
+    let place = path.display();
+    builder.recursive(true).create(path).map_err(|error| ServeError(format!("the data directory {place}: {error}")))?;
+    let about = std::fs::metadata(path).map_err(|error| ServeError(format!("the data directory {place}: {error}")))?;
+    // The socket inside trusts whoever can reach it, and the store holds what others must not read.
+    if about.permissions().mode() & 0o077 != 0 {
+        return Err(ServeError(format!("others may enter the data directory {place}; close it with: chmod 700 {place}")));
+    }
+    Ok(())
 }
 
 /// Opens the engine over the store that the settings name.

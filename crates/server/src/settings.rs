@@ -3,6 +3,7 @@
 //! What concerns a realm is a record, not a setting. There are at most fifteen, and each has one reader.
 
 use clap::{Arg, ArgMatches};
+use jeton_core::name::Issuer;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -53,6 +54,13 @@ pub const SETTINGS: &[Setting] = &[
         value: Some("ADDR"),
         default: "127.0.0.1:8401",
         meaning: "where the admin API answers",
+        reader: "serve.rs",
+    },
+    Setting {
+        key: "admin_url",
+        value: Some("URL"),
+        default: "",
+        meaning: "address of the admin API as its clients know it, the issuer of the admin realm; without it http:// and the listener",
         reader: "serve.rs",
     },
     Setting {
@@ -129,6 +137,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The listener of the admin API.
     pub admin_listen: SocketAddr,
+    /// The admin API's address for its clients, if it was named.
+    pub admin_url: Option<Issuer>,
     /// The listener for operators.
     pub ops_listen: SocketAddr,
     /// PostgreSQL, if it is used.
@@ -253,6 +263,7 @@ impl Given {
             data: self.read("data", "must name a directory", |text| (!text.is_empty()).then(|| text.into()))?,
             listen: self.address("listen")?,
             admin_listen: self.address("admin_listen")?,
+            admin_url: self.optional("admin_url", "must be an http or https URL", |text| Issuer::parse(text).ok())?,
             ops_listen: self.address("ops_listen")?,
             database_url: self.optional("database_url", "must start with postgres:// or postgresql://", |text| {
                 (text.starts_with("postgres://") || text.starts_with("postgresql://")).then(|| Hidden(text.to_owned()))

@@ -30,7 +30,9 @@ pub fn start(node: &Arc<Node>) {
 /// Writes down what was counted.
 pub fn flush(node: &Node) {
     let moment = Moment::present();
-    if let Err(stop) = node.tally.flush(&node.engine, &moment.world(&Facts::default())) {
+    let flushed = node.tally.flush(&node.engine, &moment.world(&Facts::default()));
+    node.writes.store(flushed.is_ok(), Ordering::Relaxed);
+    if let Err(stop) = flushed {
         tracing::warn!(?stop, "some of what was counted could not be written down");
     }
 }

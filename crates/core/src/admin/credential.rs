@@ -72,7 +72,7 @@ pub(super) fn warning(realm: &Realm, what: &str, value: &SecretText) -> Option<S
 
 /// Reads a hash that was made elsewhere: `sha256:` with hexadecimal or base64url digits, or a PHC or crypt string.
 pub(super) fn parse_hash(what: &str, text: &SecretText) -> Result<SecretHash, AdminStop> {
-    const SLOW: [&str; 6] = ["$argon2id$", "$argon2i$", "$2a$", "$2b$", "$2y$", "$pbkdf2-sha256$"];
+    const SLOW: [&str; 6] = ["$argon2id$", "$2a$", "$2b$", "$2y$", "$pbkdf2-sha256$", "$pbkdf2-sha512$"];
     let text = text.expose();
     if let Some(digits) = text.strip_prefix("sha256:") {
         let bytes = if digits.len() == 64 { from_hex(digits) } else { b64::decode(digits.as_bytes()).ok() };
@@ -81,12 +81,23 @@ pub(super) fn parse_hash(what: &str, text: &SecretText) -> Result<SecretHash, Ad
             _ => Err(AdminStop::Invalid(format!("{what}: sha256: is followed by 64 hexadecimal or 43 base64url digits"))),
         };
     }
-    let plain = text.len() <= MOST_BYTES && text.bytes().all(|b| b.is_ascii_graphic());
+    let parts: Vec<&str> = text.split('$').collect();
+    let cost = |text: &str| text.len() == 2 && text.parse::<u8>().is_ok_and(|cost| (4..=15).contains(&cost));
+    let whole = match parts.as_slice() {
+        ["", "argon2id", version, parameters, salt, hash] => {
+            version.starts_with("v=") && parameters.starts_with("m=") && !salt.is_empty() && !hash.is_empty()
+        }
+        ["", "argon2id", parameters, salt, hash] => parameters.starts_with("m=") && !salt.is_empty() && !hash.is_empty(),
+        ["", "2a" | "2b" | "2y", rounds, digest] => cost(rounds) && digest.len() == 53,
+        ["", "pbkdf2-sha256" | "pbkdf2-sha512", rounds, salt, hash] => !rounds.is_empty() && !salt.is_empty() && !hash.is_empty(),
+        _ => false,
+    };
+    let plain = whole && text.len() <= MOST_BYTES && text.bytes().all(|b| b.is_ascii_graphic());
     if plain && SLOW.iter().any(|prefix| text.starts_with(prefix)) {
         return Ok(SecretHash::Foreign { phc: text.to_owned() });
     }
     let known = SLOW.join(" ");
-    Err(AdminStop::Invalid(format!("{what}: a hash starts with sha256: or one of {known}")))
+    Err(AdminStop::Invalid(format!("{what}: a hash starts with sha256: or one of {known}, and is whole")))
 }
 
 fn from_hex(digits: &str) -> Option<Vec<u8>> {
@@ -120,8 +131,19 @@ mod tests {
         let hex = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
         let same = "LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564";
         assert_eq!(read(&format!("sha256:{hex}")), read(&format!("sha256:{same}")));
-        assert!(matches!(read("$2b$12$abc"), Ok(SecretHash::Foreign { .. })));
-        for bad in ["", "sha256:", "sha256:zz", "md5:00", "$1$abc", "$2b$12$a b", &format!("sha256:{}", &hex[1..])] {
+        let bcrypt = format!("$2b$12${}", "a".repeat(53));
+        assert!(matches!(read(&bcrypt), Ok(SecretHash::Foreign { .. })));
+        for bad in [
+            "",
+            "sha256:",
+            "sha256:zz",
+            "md5:00",
+            "$1$abc",
+            "$2b$12$abc",
+            "$argon2i$v=19$m=1,t=1,p=1$a$b",
+            "$2b$12$a b",
+            &format!("sha256:{}", &hex[1..]),
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

@@ -75,7 +75,11 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Change a realm; what is not named stays as it is.",
         params: &[
             NAME,
-            Param::option("issuer", ParamKind::Text, "A new issuer; tokens issued under the old one are refused from then on."),
+            Param::option(
+                "issuer",
+                ParamKind::Text,
+                "A new issuer; signed tokens that name the old one are refused from then on.",
+            ),
             Param::option("title", ParamKind::Text, "Name for people."),
             Param::option("environment", ParamKind::Text, "Environment label."),
             Param::option("mount", ParamKind::List, MOUNT),

@@ -15,6 +15,8 @@ pub(super) const WRITE: &str = "admin:credentials:write";
 pub(super) const NAME: Param = Param::word(2, "name", "Its name within the client.");
 pub(super) const EXPIRES: Param =
     Param::option("expires_at", ParamKind::Time, "From then on it is refused: a moment, or a span such as 90d.");
+/// Most secrets of one client that are kept under slow hashes: each costs a guess as much as a login.
+const MOST_SLOW: usize = 4;
 /// Most secrets of one client.
 const MOST: usize = 20;
 
@@ -181,6 +183,10 @@ pub(super) fn add(client: &mut Client, secret: ClientSecret) -> Result<(), Admin
     }
     if secrets.len() >= MOST {
         return Err(AdminStop::Invalid(format!("client {id} has {MOST} secrets; revoke one first")));
+    }
+    let slow = |secret: &&ClientSecret| matches!(secret.hash, SecretHash::Foreign { .. });
+    if slow(&&secret) && secrets.iter().filter(slow).count() >= MOST_SLOW {
+        return Err(AdminStop::Invalid(format!("client {id} has {MOST_SLOW} secrets under slow hashes; revoke one first")));
     }
     secrets.push(secret);
     Ok(())

@@ -3,9 +3,12 @@
 use crate::client_auth::{AuthenticatedClient, Credentials, Known, authenticate};
 use crate::event::Concerned;
 use crate::grant::{self, Asked};
-use crate::refusal::Why;
+use crate::refusal::{Fault, Why};
 use crate::token::{Issued, mint};
 use crate::world::{Presented, Stop, World};
+
+/// Seconds by which a new token may count from later than now, after a revocation in the same second.
+const MOST_AHEAD: i64 = 2;
 
 /// One token request, whatever its spelling was.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +74,10 @@ fn exchange(
     let issue = (grant.exchange)(&asked)?;
     // Token times are whole seconds: in the second in which a client was stopped and let go on, a new token counts from the next
     // one, so that it is told apart from those that died.
+    let from = client.client().not_before;
+    if from > world.now.plus_seconds(MOST_AHEAD) {
+        return Err(Fault::Unavailable("the clock is behind the client's last revocation".into()).into());
+    }
     let from = World { now: world.now.max(client.client().not_before), ..world.clone() };
     mint(known.realm, &from, issue)
 }

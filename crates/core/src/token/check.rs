@@ -95,6 +95,7 @@ fn explain(realm: &RealmState, presented: &str, error: &JoseError) -> Why {
         JoseError::BadSignature | JoseError::UnknownKey | JoseError::AlgorithmMismatch => Why::TokenSignature,
         JoseError::IssuerMismatch => Why::TokenIssuer,
         JoseError::Expired => Why::TokenExpired,
+        JoseError::NotYetValid => Why::TokenNotYetValid,
         _ => Why::TokenMalformed,
     }
 }

@@ -153,6 +153,7 @@ fn settings(asked: &Asked, directory: &Directory) -> Settings {
         data: directory.path().to_owned(),
         listen: asked.listen,
         admin_listen: any,
+        admin_url: None,
         ops_listen: any,
         database_url: None,
         seal_key_file: None,

@@ -62,6 +62,10 @@ impl Store for SqliteStore {
         Ok(self.writer.position())
     }
 
+    fn writable(&self) -> Result<(), Fault> {
+        self.writer.writable()
+    }
+
     fn wait(&self, millis: u64) {
         self.writer.wait(millis);
     }

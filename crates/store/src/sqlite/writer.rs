@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct Progress {
     seq: Mutex<u64>,
+    /// Why nothing is written any more.
+    stopped: OnceLock<String>,
     moved: Condvar,
 }
 
@@ -44,7 +46,7 @@ impl Writer {
     pub(super) fn start(mut connection: Connection) -> Result<Self, Fault> {
         let last = "SELECT coalesce(max(seq), 0) FROM change_log";
         let seq = connection.query_row(last, [], |row| row.get::<_, i64>(0)).map_err(|error| fault(&error))?.cast_unsigned();
-        let progress = Arc::new(Progress { seq: Mutex::new(seq), moved: Condvar::new() });
+        let progress = Arc::new(Progress { seq: Mutex::new(seq), stopped: OnceLock::new(), moved: Condvar::new() });
         let wal_pages = Arc::new(AtomicI32::new(0));
         let seen = Arc::clone(&wal_pages);
         // Our own hook takes the place of SQLite's, which ignores a checkpoint that fails.
@@ -70,6 +72,10 @@ impl Writer {
 
     pub(super) fn position(&self) -> Position {
         Position(*self.progress.seq.lock().unwrap_or_else(PoisonError::into_inner), 0)
+    }
+
+    pub(super) fn writable(&self) -> Result<(), Fault> {
+        self.progress.stopped.get().map_or(Ok(()), |cause| Err(Fault::Unavailable(cause.clone())))
     }
 
     pub(super) fn wait(&self, millis: u64) {
@@ -219,6 +225,8 @@ impl Desk {
 
     fn stop(&mut self, cause: &str) {
         self.stopped = Some(cause.to_owned());
+        // Only the first cause is told.
+        drop(self.progress.stopped.set(cause.to_owned()));
         // The log is what a restart recovers from: closing must not copy it and throw it away.
         if self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).is_err() {
             self.stopped = Some(format!("{cause} (and the log may be lost)"));

@@ -188,7 +188,8 @@ impl Admin {
                 }
                 let outcome = match stop {
                     AdminStop::Fault(fault) => Outcome::Faulted(fault),
-                    _ => Outcome::Permitted,
+                    AdminStop::Denied(_) => Outcome::Refused(Why::AdminDenied),
+                    _ => Outcome::Refused(Why::AdminDeclined),
                 };
                 let response = encode::private(status, JSON, body.to_string().into_bytes());
                 Served::Answer(response, Some(self.event(client, outcome)))
