@@ -176,7 +176,7 @@ fn a_realm_is_made_from_a_dialect_that_is_accepted_by_name() {
     assert!(desk.refused("realm.create", accepted).contains("already"));
     let keys = desk.run("signing-key.list", json!({"realm": "acme"}));
     assert_eq!(keys["items"], json!([]), "opaque tokens need no signature");
-    let jwt = json!({"realm": "acme", "settings": {"access_token": {"format": {"kind": "jwt", "algorithm": "EdDSA", "typ": "JWT", "claims": []}}}});
+    let jwt = json!({"realm": "acme", "settings": {"access_token": {"format": {"kind": "jwt", "algorithm": "EdDSA", "typ": "JWT", "claims": claims()}}}});
     desk.run("realm.set", jwt);
     let keys = desk.run("signing-key.list", json!({"realm": "acme"}));
     assert_eq!(keys["items"][0]["algorithm"], "EdDSA");
@@ -223,7 +223,7 @@ fn a_secret_is_shown_once_and_kept_as_a_hash() {
     assert!(imported["warnings"][0].as_str().is_some_and(|warning| warning.contains("percent-encoding")));
     assert_eq!(imported.get("value"), None);
     let mut hashed = at("hashed");
-    hashed["hash"] = "$2b$12$abcdefghijklmnopqrstuv".into();
+    hashed["hash"] = "$2b$12$abcdefghijklmnopqrstuuB9vRP3uJmqkB8cQh5mWtyVpcMwXvQ8K".into();
     desk.run("secret.create", hashed);
     let list = desk.run("secret.list", json!({"realm": "acme", "client": "build-7"}));
     let forms: Vec<_> = list["items"].as_array().expect("items").iter().map(|item| item["form"].clone()).collect();
@@ -346,7 +346,7 @@ fn document() -> Value {
         }],
         "client": [
             {"client_id": "build-7", "scope": ["write", "read"], "secrets": [{"name": "main", "value": "correct horse battery staple"},
-                {"name": "old", "hash": "$2b$12$abcdefghijklmnopqrstuv", "expires_at": "2027-01-01"}],
+                {"name": "old", "hash": "$2b$12$abcdefghijklmnopqrstuuB9vRP3uJmqkB8cQh5mWtyVpcMwXvQ8K", "expires_at": "2027-01-01"}],
              "api_keys": [{"name": "main", "value": "the-api-key-of-build-7"}]},
             {"client_id": "phone", "type": "public", "redirect_uris": ["com.acme.phone:/callback"]},
         ],

@@ -403,8 +403,21 @@ fn token_requests() {
                 r.resources = vec!["https://other.acme.example".into()];
                 r.scope = Some("read".into());
             },
-            Err(Why::ScopeNotGranted),
+            Err(Why::ResourceNotGranted),
         ),
+        (
+            "a resource at which it has no right",
+            |_, _| {},
+            |r| r.resources = vec!["https://other.acme.example".into()],
+            Err(Why::ResourceNotGranted),
+        ),
+        (
+            "scope of an API that is gone",
+            |_, c| c.scope = scope("read ghost"),
+            |r| r.scope = Some("ghost".into()),
+            Err(Why::ScopeUnknown),
+        ),
+        ("scope of an API that is gone, by default", |_, c| c.scope = scope("read ghost"), |_| {}, Ok("read")),
         (
             "refresh without permission",
             |_, c| {

@@ -205,6 +205,10 @@ impl Maker<'_> {
         if house.realm.permissions.contains(&Permission::TwoCredentials) {
             return both;
         }
+        // Where a client is a person, the body has every parameter.
+        if house.realm.permissions.contains(&Permission::ClientIsPerson) {
+            return BTreeSet::from([AuthMethod::ClientSecretPost]);
+        }
         match self.chance.below(4) {
             0 => BTreeSet::from([AuthMethod::ClientSecretBasic]),
             1 => BTreeSet::from([AuthMethod::ClientSecretPost]),

@@ -63,8 +63,17 @@ fn promises_hold_whatever_happens() {
 fn the_same_seed_gives_the_same_conversation() {
     for seed in 1000..1012 {
         let (one, two) = (play(seed, Plant::Nothing), play(seed, Plant::Nothing));
-        assert_eq!(one.transcript, two.transcript, "seed {seed}");
+        assert_eq!(unsigned(&one.transcript), unsigned(&two.transcript), "seed {seed}");
     }
+}
+
+/// A transcript whose JWTs have lost their signatures: ECDSA draws its own randomness inside the library.
+fn unsigned(transcript: &str) -> String {
+    let word = |word: &str| match word.starts_with("eyJ") && word.matches('.').count() == 2 {
+        true => word.rsplit_once('.').map_or("", |(signed, _)| signed).to_owned(),
+        false => word.to_owned(),
+    };
+    transcript.split_inclusive([' ', '"', '\n']).map(word).collect()
 }
 
 #[test]
