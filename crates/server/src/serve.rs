@@ -243,7 +243,13 @@ pub fn make_directory(path: &Path) -> Result<(), ServeError> {
     builder.recursive(true).create(path).map_err(|error| ServeError(format!("the data directory {place}: {error}")))?;
     let about = std::fs::metadata(path).map_err(|error| ServeError(format!("the data directory {place}: {error}")))?;
     // The socket inside trusts whoever can reach it, and the store holds what others must not read.
-    if about.permissions().mode() & 0o077 != 0 {
+    let open = about.permissions().mode() & 0o077 != 0;
+    let fresh = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    if open && fresh {
+        let own = std::fs::Permissions::from_mode(0o700);
+        return std::fs::set_permissions(path, own).map_err(|error| ServeError(format!("the data directory {place}: {error}")));
+    }
+    if open {
         return Err(ServeError(format!("others may enter the data directory {place}; close it with: chmod 700 {place}")));
     }
     Ok(())

@@ -5,7 +5,9 @@ use crate::model::Model;
 use crate::oracle::Verdict;
 use bytes::Bytes;
 use http::Response;
+use jeton_core::endpoint::CLOCK_BEHIND;
 use jeton_core::event::{Event, Outcome};
+use jeton_core::refusal::Fault;
 use jeton_core::store::{MemoryStore, Row};
 use jeton_jose::sha256;
 use jeton_wire::dialect::Dialect;
@@ -87,7 +89,9 @@ impl Seen<'_> {
 
     fn rights(&self) -> Result<(), Broken> {
         let status = self.response.status().as_u16();
-        if status >= 500 && !(self.weather == Weather::Outage && status == 503) {
+        let outcome = self.event.map(|event| &event.outcome);
+        let behind = matches!(outcome, Some(Outcome::Faulted(Fault::Unavailable(cause))) if cause == CLOCK_BEHIND);
+        if status >= 500 && !(status == 503 && (behind || self.weather == Weather::Outage)) {
             return Err(Broken::new(NO_FAULT, format!("status {status}: {:?}", self.event)));
         }
         let passed = status == 200;

@@ -2,4 +2,4 @@
 
 mod token;
 
-pub use token::{Stopped, TokenRequest, token};
+pub use token::{CLOCK_BEHIND, Stopped, TokenRequest, token};

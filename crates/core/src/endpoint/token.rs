@@ -7,8 +7,10 @@ use crate::refusal::{Fault, Why};
 use crate::token::{Issued, mint};
 use crate::world::{Presented, Stop, World};
 
-/// Seconds by which a new token may count from later than now, after a revocation in the same second.
-const MOST_AHEAD: i64 = 2;
+/// Why a client gets no token when the clock went back far behind its last revocation.
+pub const CLOCK_BEHIND: &str = "the clock is behind the client's last revocation";
+/// Seconds by which a new token may count from later than now: as much as a check allows.
+const MOST_AHEAD: i64 = jeton_jose::jwt::CLOCK_SKEW;
 
 /// One token request, whatever its spelling was.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +78,7 @@ fn exchange(
     // one, so that it is told apart from those that died.
     let from = client.client().not_before;
     if from > world.now.plus_seconds(MOST_AHEAD) {
-        return Err(Fault::Unavailable("the clock is behind the client's last revocation".into()).into());
+        return Err(Fault::Unavailable(CLOCK_BEHIND.into()).into());
     }
     let from = World { now: world.now.max(client.client().not_before), ..world.clone() };
     mint(known.realm, &from, issue)
