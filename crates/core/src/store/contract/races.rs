@@ -153,6 +153,7 @@ pub fn a_waiting_reader_is_woken(fresh: Fresh<'_>) {
         });
         for number in 0..100 {
             write(&*store, vec![Write::Insert(LastUse::KIND, note(number, "1"))]).expect("commits");
+            #[expect(clippy::disallowed_methods, reason = "tests run the contract, and this case is about waiting")]
             thread::sleep(Duration::from_millis(60));
             if is_woken.load(Ordering::Acquire) == 1 {
                 return;
