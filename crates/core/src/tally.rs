@@ -94,28 +94,33 @@ impl Tally {
         }
     }
 
-    /// Writes down what was counted. What cannot be written is lost and said so by the error.
+    /// Writes down what was counted. What cannot be written is lost; the first error says why.
     pub fn flush(&self, engine: &Engine, world: &World<'_>) -> Result<(), Stop> {
+        let mut outcome = Ok(());
+        let mut write = |decide: &mut dyn FnMut(&mut Records<'_>, &World<'_>) -> Result<(), Stop>| {
+            let written = engine.transact(world, decide);
+            if outcome.is_ok() {
+                outcome = written;
+            }
+        };
         for shard in &self.shards {
             let taken = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
             let usage: Vec<_> = taken.usage.into_iter().collect();
             for chunk in usage.chunks(CHUNK) {
-                engine.transact(world, |records, world| {
-                    chunk.iter().try_for_each(|counted| write_usage(records, world, *counted))
-                })?;
+                write(&mut |records, world| chunk.iter().try_for_each(|counted| write_usage(records, world, *counted)));
             }
             let last_uses: Vec<_> = taken.last_uses.into_iter().collect();
             for chunk in last_uses.chunks(CHUNK) {
-                engine.transact(world, |records, _| chunk.iter().try_for_each(|used| write_last_use(records, *used)))?;
+                write(&mut |records, _| chunk.iter().try_for_each(|used| write_last_use(records, *used)));
             }
             for (client, adoptions) in taken.adoptions {
-                engine.transact(world, |records, _| adopt(records, client, &adoptions))?;
+                write(&mut |records, _| adopt(records, client, &adoptions));
             }
             for ((realm, client), entries) in taken.journal {
-                engine.transact(world, |records, _| write_journal(records, realm, client, &entries))?;
+                write(&mut |records, _| write_journal(records, realm, client, &entries));
             }
         }
-        Ok(())
+        outcome
     }
 }
 

@@ -8,9 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use jeton_core::refusal::Fault;
 use jeton_core::world::Presented;
-use jeton_jose::constant_time_eq;
+use jeton_jose::{constant_time_eq, sha256};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 /// Most memory of an Argon2 hash, in KiB.
@@ -26,26 +27,59 @@ const MOST_ITERATIONS: u32 = 2_000_000;
 /// Longest presented value that is hashed.
 const MOST_PRESENTED: usize = 1024;
 
+/// Most comparisons with one hash that wait or run: guesses at it keep others waiting no longer than these take.
+const MOST_WAITING: usize = 8;
+
 /// The bound.
 pub struct SlowHashes {
     permits: Arc<Semaphore>,
+    /// How many wait or run, by digest of the hash.
+    waiting: Arc<Mutex<BTreeMap<[u8; 32], usize>>>,
+}
+
+/// A place among those who wait for one hash; given back when it is dropped.
+struct Waiting {
+    all: Arc<Mutex<BTreeMap<[u8; 32], usize>>>,
+    hash: [u8; 32],
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get_mut(&self.hash) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(all.remove(&self.hash)),
+        }
+    }
 }
 
 impl SlowHashes {
     /// At most so many at a time.
     pub fn new(cores: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(cores)) }
+        Self { permits: Arc::new(Semaphore::new(cores)), waiting: Arc::default() }
     }
 
     /// Whether this is the value that was hashed.
     pub async fn verify(&self, phc: String, presented: Presented) -> Result<bool, Fault> {
+        let place = self.wait_for(&phc)?;
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Fault::Broken("the bound was closed"))?;
         // The permit goes with the work: a caller that hangs up must not make room for another.
         let work = move || {
-            let _permit = permit;
+            let _held = (permit, place);
             matches(&phc, presented.expose().as_bytes())
         };
         tokio::task::spawn_blocking(work).await.map_err(|_| Fault::Broken("a slow hash panicked"))
+    }
+
+    fn wait_for(&self, phc: &str) -> Result<Waiting, Fault> {
+        let hash = sha256(phc.as_bytes());
+        let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(hash).or_default();
+        if *count >= MOST_WAITING {
+            return Err(Fault::Unavailable("too many wait for one slow hash".into()));
+        }
+        *count += 1;
+        Ok(Waiting { all: Arc::clone(&self.waiting), hash })
     }
 }
 

@@ -186,10 +186,12 @@ fn page(groups: &Groups, evidence: &Evidence, reasons: &toml::Table) -> String {
     let (later, partly) = (section(reasons, "later"), section(reasons, "partly"));
     let reason = |table: &toml::Table, id: &str| table.get(id).and_then(toml::Value::as_str).map(str::to_owned);
     for (title, rows) in groups {
-        let proven = rows.iter().filter(|(id, _)| evidence.proofs.contains_key(id)).count();
+        let proven: Vec<_> = rows.iter().filter(|(id, _)| evidence.proofs.contains_key(id)).collect();
+        let in_part = proven.iter().filter(|(id, _)| partly.contains_key(id)).count();
+        let whole = proven.len() - in_part;
         let _ = write!(
             out,
-            "\n## {title}\n\n{proven} of {} rows have a proof.\n\n| row | subject | proof |\n|---|---|---|\n",
+            "\n## {title}\n\nOf {} rows {whole} are proven and {in_part} in part.\n\n| row | subject | proof |\n|---|---|---|\n",
             rows.len()
         );
         for (id, subject) in rows {
