@@ -80,15 +80,18 @@ impl Wire {
     /// Serves one request. The whole body is there; limits of framing and size are the listener's.
     pub fn serve(&self, world: &World<'_>, request: &Request<Bytes>) -> Served {
         let snapshot = self.engine.memory.snapshot.load();
-        let mut routes = self.routes.load_full();
-        if routes.revision != snapshot.revision {
+        let stored = self.routes.load();
+        let made;
+        let routes = if stored.revision == snapshot.revision {
+            &**stored
+        } else {
             // These routes belong to this snapshot, whatever another thread stores meanwhile.
-            let newest = routes.revision < snapshot.revision;
-            routes = Arc::new(Routes::new(&snapshot, &self.dialects, self.options.serves));
-            if newest {
-                self.routes.store(Arc::clone(&routes));
+            made = Arc::new(Routes::new(&snapshot, &self.dialects, self.options.serves));
+            if stored.revision < snapshot.revision {
+                self.routes.store(Arc::clone(&made));
             }
-        }
+            &*made
+        };
         let place = routes.find(request);
         let realm = place.map(|place| match place {
             Place::Endpoint(realm, _) | Place::Operation(realm, ..) | Place::Nothing(realm) => realm,
