@@ -199,10 +199,8 @@ impl Asked<'_> {
     }
 
     fn refuse(&self, endpoint: &'static str, why: Why, client: Option<Concerned>) -> Served {
-        let basic =
-            |value: &header::HeaderValue| value.as_bytes().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"));
-        let used =
-            if self.request.headers().get(header::AUTHORIZATION).is_some_and(basic) { UsedBasic::Yes } else { UsedBasic::No };
+        // RFC 6749 §5.2: whoever used the header is told the scheme that this server knows.
+        let used = if self.request.headers().contains_key(header::AUTHORIZATION) { UsedBasic::Yes } else { UsedBasic::No };
         let response = encode::refusal(self.dialect, why, used, self.filling());
         Served::Answer(response, Some(self.event(endpoint, client, Outcome::Refused(why), None)))
     }

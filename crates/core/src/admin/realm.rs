@@ -178,6 +178,7 @@ fn set(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     revise(act, &mut after, &entry, &others)?;
     if let Some(settings) = args.document("settings").and_then(Value::as_object) {
         after.settings = merged(&after.name, &after.settings, settings)?;
+        check(act, &after, &others)?;
     }
     keep(act, &before, &after, "realm.set")?;
     show::realm(&after)
