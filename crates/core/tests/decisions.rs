@@ -1,6 +1,6 @@
 //! Decisions about token requests and API calls, as tables: a change to the happy case, and what follows from it.
 
-use jeton_core::client_auth::{Credentials, RawSecret};
+use jeton_core::client_auth::{Credentials, Known, RawSecret};
 use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::guard::{self, Carried, Policy};
 use jeton_core::name::*;
@@ -578,4 +578,26 @@ fn a_store_keeps_to_its_seal_key() {
     let first = open([1; 32]).expect("an installation");
     assert_eq!(open([1; 32]).expect("the same installation"), first);
     assert!(open([2; 32]).is_err());
+}
+
+#[test]
+fn a_node_that_is_cut_off_issues_for_a_day_and_checks_for_a_quarter_of_an_hour() {
+    let house = House::new(|_, _| {});
+    let state = house.state();
+    let resource = state.resource("https://api.acme.example").expect("an API");
+    let scope = [ScopeToken::parse("read").expect("a scope")];
+    let token = house.ask(5, &body(Some(SECRET))).expect("a token").access_token;
+    let carried = Carried { token: Some(Presented::new(&token)), api_key: None };
+    for (silence, issues, checks) in [(900, true, true), (901, true, false), (86_400, true, false), (86_401, false, false)] {
+        let known = Known { followed_at: Some(NOW.plus_seconds(-silence)), ..house.engine.known(&state) };
+        with_world(NOW, 6, |world| {
+            let issued = jeton_core::endpoint::token(known, world, &body(Some(SECRET)));
+            let checked = guard::decide(known, Policy { resource, scope: &scope }, &carried, world);
+            assert_eq!(issued.is_ok(), issues, "{silence}");
+            assert_eq!(checked.is_ok(), checks, "{silence}");
+            let faulted = |stop: &Stop| matches!(stop, Stop::Fault(_));
+            assert!(issued.is_ok() || issued.is_err_and(|stopped| faulted(&stopped.stop)));
+            assert!(checked.is_ok() || checked.is_err_and(|denial| faulted(&denial.stop)));
+        });
+    }
 }
