@@ -89,10 +89,16 @@ impl Engine {
         Known { realm, memory: &self.memory, data: &self.data, followed_at: self.followed_at() }
     }
 
+    /// When the store last told its changes.
+    #[must_use]
+    pub fn heard_at(&self) -> Time {
+        Time::from_millis(self.followed_at.load(Ordering::Relaxed))
+    }
+
     /// When the changes of other nodes were last followed; `None` if there can be no other nodes.
     #[must_use]
     pub fn followed_at(&self) -> Option<Time> {
-        self.store.is_shared().then(|| Time::from_millis(self.followed_at.load(Ordering::Relaxed)))
+        self.store.is_shared().then(|| self.heard_at())
     }
 
     /// Runs a decision that changes state until it is committed, refused or hopeless; then the snapshot follows.
@@ -169,19 +175,21 @@ impl Engine {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = self.store.position()?;
         let changes = self.store.changes(*followed, AT_ONCE)?;
-        let before = Time::from_millis(self.followed_at.swap(now.millis(), Ordering::Relaxed));
+        let before = self.heard_at();
         // Who was away for longer than the log is kept has missed changes, and reads everything anew.
         if now > before.plus_seconds(CHANGES_KEPT_SECONDS) {
             self.reload(now)?;
             *followed = newest;
+            self.followed_at.store(now.millis(), Ordering::Relaxed);
             return Ok(changes.len());
         }
-        let Some(last) = changes.last() else {
-            return Ok(0);
-        };
-        let written: Vec<(&str, Key)> = changes.iter().map(|change| (change.kind.as_str(), change.key)).collect();
-        self.follow_keys(now, &written)?;
-        *followed = last.position;
+        if let Some(last) = changes.last() {
+            let written: Vec<(&str, Key)> = changes.iter().map(|change| (change.kind.as_str(), change.key)).collect();
+            self.follow_keys(now, &written)?;
+            *followed = last.position;
+        }
+        // Only what was followed to the end counts as heard.
+        self.followed_at.store(now.millis(), Ordering::Relaxed);
         Ok(changes.len())
     }
 

@@ -12,7 +12,7 @@ use jeton_core::world::Facts;
 use jeton_wire::Wire;
 use jeton_wire::admin::Admin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -49,8 +49,6 @@ pub struct Node {
     pub writes: AtomicBool,
     /// Whether the node is on its way down.
     pub draining: AtomicBool,
-    /// When the store last answered, as milliseconds since 1970.
-    pub followed: AtomicI64,
 }
 
 /// From then on a silent store is worth a warning.
@@ -69,7 +67,7 @@ pub struct Health {
 impl Node {
     /// For how many seconds the store has not answered.
     pub fn silence(&self, now: Time) -> i64 {
-        (now.millis() - self.followed.load(Ordering::Relaxed)).max(0) / 1000
+        (now.millis() - self.engine.heard_at().millis()).max(0) / 1000
     }
 
     /// How the node is now. A store that is gone for a while is no reason to send requests elsewhere: known clients are served

@@ -29,7 +29,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -216,7 +216,6 @@ pub fn node(settings: &Settings, events: EventLog, cores: usize) -> Result<Node,
         reading: Arc::new(Semaphore::new(READINGS)),
         writes: AtomicBool::new(true),
         draining: AtomicBool::new(false),
-        followed: AtomicI64::new(Moment::present().now.millis()),
     })
 }
 

@@ -52,7 +52,6 @@ fn follow(node: &Weak<Node>) {
         let now = chance::now();
         match node.engine.follow(now) {
             Ok(_) => {
-                node.followed.store(now.millis(), Ordering::Relaxed);
                 if std::mem::take(&mut is_silent) {
                     tracing::info!("the store answers again");
                 }
