@@ -85,6 +85,29 @@ CREATE UNIQUE INDEX "api_key_hash" ON "api_key" ("realm" NULLS FIRST, "hash" NUL
 CREATE INDEX "api_key_client" ON "api_key" ("client" NULLS FIRST, "key");
 CREATE INDEX "api_key_expires_at" ON "api_key" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "token_family" (
+  "key" bytea NOT NULL PRIMARY KEY,
+  "version" bigint NOT NULL,
+  "body_version" bigint NOT NULL,
+  "expires_at" bigint,
+  "client" bytea,
+  "body" json NOT NULL
+);
+CREATE INDEX "token_family_client" ON "token_family" ("client" NULLS FIRST, "key");
+CREATE INDEX "token_family_expires_at" ON "token_family" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "revocation" (
+  "key" bytea NOT NULL PRIMARY KEY,
+  "version" bigint NOT NULL,
+  "body_version" bigint NOT NULL,
+  "expires_at" bigint,
+  "realm" bytea,
+  "target" bytea,
+  "body" json NOT NULL
+);
+CREATE UNIQUE INDEX "revocation_target" ON "revocation" ("realm" NULLS FIRST, "target" NULLS FIRST);
+CREATE INDEX "revocation_expires_at" ON "revocation" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "audit" (
   "key" bytea NOT NULL PRIMARY KEY,
   "version" bigint NOT NULL,

@@ -85,6 +85,29 @@ CREATE UNIQUE INDEX "api_key_hash" ON "api_key" ("realm", "hash");
 CREATE INDEX "api_key_client" ON "api_key" ("client", "key");
 CREATE INDEX "api_key_expires_at" ON "api_key" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "token_family" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "client" BLOB,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "token_family_client" ON "token_family" ("client", "key");
+CREATE INDEX "token_family_expires_at" ON "token_family" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "revocation" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "realm" BLOB,
+  "target" BLOB,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX "revocation_target" ON "revocation" ("realm", "target");
+CREATE INDEX "revocation_expires_at" ON "revocation" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "audit" (
   "key" BLOB NOT NULL PRIMARY KEY,
   "version" INTEGER NOT NULL,

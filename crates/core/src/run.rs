@@ -2,6 +2,7 @@
 
 use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, bootstrap};
 use crate::client_auth::Known;
+use crate::endpoint::Stopped;
 use crate::name::{Issuer, Key, Time};
 use crate::record::{
     Actor, ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, ResourceServer, SigningKeyRecord, client_by_id,
@@ -9,8 +10,9 @@ use crate::record::{
 };
 use crate::refusal::Fault;
 use crate::snapshot::{DataKeys, Memory, RealmState};
-use crate::store::{CHANGES_KEPT_SECONDS, CommitError, Order, Position, Reader, Records, Store, Write};
-use crate::world::{Facts, Need, Stop, World};
+use crate::store::{CHANGES_KEPT_SECONDS, Changing, CommitError, Order, Position, Reader, Records, Store, Write};
+use crate::token::apply;
+use crate::world::{Facts, Need, Patience, Stop, World};
 use jeton_jose::{SealKey, b64};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -54,7 +56,9 @@ impl Engine {
             .map(|(done, _)| done)
             .map_err(|stop| match stop {
                 Stop::Fault(fault) => fault,
-                Stop::Refuse(_) | Stop::Need(_) => Fault::Broken("opening an installation asks for nothing"),
+                Stop::Refuse(_) | Stop::RefuseAnd(..) | Stop::Need(_) => {
+                    Fault::Broken("opening an installation asks for nothing")
+                }
             })?;
         let data = DataKeys::new(root);
         let followed = Mutex::new(store.position()?);
@@ -112,6 +116,27 @@ impl Engine {
         Ok(done)
     }
 
+    /// Runs a decision of the protocol that may change records: at once where it must not wait, until it needs them; else until it
+    /// is committed. What a refused one wrote is dropped, and only the refusal's consequence is written.
+    pub fn decide<T>(
+        &self,
+        world: &World<'_>,
+        mut decide: impl FnMut(&mut Changing<'_, '_>, &World<'_>) -> Result<T, Stopped>,
+    ) -> Result<T, Stopped> {
+        if world.facts.patience == Patience::None {
+            return decide(&mut Changing::later(world.facts), world);
+        }
+        self.transact(world, |records, world| match decide(&mut Changing::Now(records), world) {
+            Err(Stopped { stop: Stop::RefuseAnd(why, consequence), client }) => {
+                records.forget_writes();
+                apply(records, world, consequence)?;
+                Ok(Err(Stopped { stop: Stop::RefuseAnd(why, consequence), client }))
+            }
+            Ok(done) => Ok(Ok(done)),
+            Err(stopped) => Err(stopped),
+        })?
+    }
+
     /// Runs an admin command until it is committed or stopped; then the snapshot follows.
     pub fn administer(
         &self,
@@ -164,6 +189,7 @@ impl Engine {
                 }
                 facts.api_keys.push((*realm, hash.clone(), key));
             }
+            Need::Records => facts.patience = Patience::Waits,
             Need::SlowHash { .. } | Need::KeyPair(_) => {}
         }
         Ok(())

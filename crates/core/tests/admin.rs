@@ -9,6 +9,7 @@ use jeton_core::record::{
     JournalEntry, Permission, RealmSettings, ScopeSettings, Staleness, client_by_id, realm_by_name,
 };
 use jeton_core::run::{Caller, Engine};
+use jeton_core::store::Changing;
 use jeton_core::store::MemoryStore;
 use jeton_core::token::check;
 use jeton_core::world::{Facts, KeyPair, Need, Presented, Random, Stop, World};
@@ -312,7 +313,9 @@ impl Desk {
             ..TokenRequest::default()
         };
         self.with_realm(|known, world| {
-            token(known, world, &request).map(|(issued, _)| issued.access_token).map_err(|stopped| stopped.stop)
+            token(known, world, &mut Changing::later(world.facts), &request)
+                .map(|(issued, _)| issued.access_token)
+                .map_err(|stopped| stopped.stop)
         })
     }
 

@@ -45,6 +45,8 @@ pub struct Node {
     pub slow_hashes: SlowHashes,
     /// Bounds the readings from a database that are under way.
     pub reading: Arc<Semaphore>,
+    /// Bounds the changes that requests wait for.
+    pub changing: Arc<Semaphore>,
     /// Whether what was counted could last be written down.
     pub writes: AtomicBool,
     /// Whether the node is on its way down.

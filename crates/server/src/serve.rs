@@ -37,6 +37,8 @@ use tokio::sync::{Semaphore, watch};
 
 /// Most readings from a database at the same time.
 const READINGS: usize = 64;
+/// Most changes that requests wait for at the same time; they share the store's commits.
+const CHANGES: usize = 64;
 
 /// Name of the admin socket in the data directory.
 pub const ADMIN_SOCKET: &str = "admin.sock";
@@ -214,6 +216,7 @@ pub fn node(settings: &Settings, events: EventLog, cores: usize) -> Result<Node,
         tally: Tally::new(),
         slow_hashes: SlowHashes::new(cores),
         reading: Arc::new(Semaphore::new(READINGS)),
+        changing: Arc::new(Semaphore::new(CHANGES)),
         writes: AtomicBool::new(true),
         draining: AtomicBool::new(false),
     })

@@ -66,6 +66,7 @@ impl Maker<'_> {
             profile: Profile::Compat,
             environment: label("test"),
             status: Status::Active,
+            not_before: Time::default(),
             permissions: dialect.file.needs.iter().copied().collect(),
             settings,
         };

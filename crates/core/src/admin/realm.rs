@@ -4,7 +4,7 @@ use super::command::{Answer, Command, Effect, Param, ParamKind};
 use super::document::{RealmEntry, Switch};
 use super::stop::Needed;
 use super::{Act, AdminStop, Args, DialectOffer, act::ADMIN_REALM, args::unknown, permission, show};
-use crate::name::{Issuer, Label, Mount, RealmName, Title};
+use crate::name::{Issuer, Label, Mount, RealmName, Time, Title};
 use crate::record::{
     AccessTokenFormat, ClaimSource, KeyPurpose, KeyState, Profile, Realm, RealmSettings, SigningKeyRecord, Status, keys_of_realm,
 };
@@ -186,7 +186,9 @@ fn set(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
 
 fn switch(act: &mut Act<'_, '_>, args: &Args, action: &str, status: Status) -> Result<Value, AdminStop> {
     let before = act.realm_to_change(args.word("realm")?)?;
-    let after = Realm { status, ..before.clone() };
+    // What was stopped stays dead when the realm goes on.
+    let not_before = if status.is_active() { before.not_before } else { super::client::dead_until(act.now()) };
+    let after = Realm { status, not_before, ..before.clone() };
     keep(act, &before, &after, action)?;
     show::realm(&after)
 }
@@ -241,6 +243,7 @@ pub(super) fn make(act: &mut Act<'_, '_>, entry: &RealmEntry, others: &[Realm]) 
         profile: Profile::Compat,
         environment: Label::parse("prod")?,
         status: Status::Active,
+        not_before: Time::default(),
         permissions: BTreeSet::new(),
         settings: offer.defaults.clone(),
     };

@@ -13,7 +13,9 @@ mod installation;
 mod journal;
 mod realm;
 mod resource_server;
+mod revocation;
 mod signing_key;
+mod token_family;
 mod usage;
 
 pub use api_key::{ApiKey, key_by_hash, keys_of_client};
@@ -28,7 +30,9 @@ pub use realm::{
     Realm, RealmSettings, ScopeMeaning, ScopeOmitted, ScopeSettings, Staleness, realm_by_name,
 };
 pub use resource_server::{Operation, Placement, ResourceServer, ScopeEntry, resource_by_identifier, resources_of_realm};
+pub use revocation::{Revocation, Revoked, revocation_of};
 pub use signing_key::{KeyPurpose, KeyState, SigningKeyRecord, keys_of_realm};
+pub use token_family::{TokenFamily, families_of_client};
 pub use usage::{LastUse, Usage, usage_of_client};
 
 /// One kind of record: one table in every store.
@@ -148,6 +152,8 @@ pub const KINDS: &[&Kind] = &[
     SigningKeyRecord::KIND,
     Client::KIND,
     ApiKey::KIND,
+    TokenFamily::KIND,
+    Revocation::KIND,
     Audit::KIND,
     JournalEntry::KIND,
     Usage::KIND,

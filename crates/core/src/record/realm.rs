@@ -1,7 +1,7 @@
 //! A realm is a tenant: an issuer with its keys, clients, dialect, profile and environment.
 
 use super::{Column, ColumnType, Index, Kind, Lookup, Record, Status, Value};
-use crate::name::{Issuer, Key, Label, Mount, RealmName, ResourceIdentifier, Scope, Title};
+use crate::name::{Issuer, Key, Label, Mount, RealmName, ResourceIdentifier, Scope, Time, Title};
 use jeton_jose::Algorithm;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -28,6 +28,9 @@ pub struct Realm {
     pub environment: Label,
     /// Whether it serves.
     pub status: Status,
+    /// Tokens issued before this moment are dead.
+    #[serde(default)]
+    pub not_before: Time,
     /// What this realm allows beyond the RFCs.
     pub permissions: BTreeSet<Permission>,
     /// Lifetimes, token format and scope rules.

@@ -13,7 +13,7 @@ mod records;
 
 pub use crate::refusal::Fault;
 pub use memory::{MemoryStore, Planned};
-pub use records::{Reader, Records};
+pub use records::{Changing, Reader, Records};
 
 /// How long a change is kept in the log: twice as long as a node may be cut off and go on.
 pub const CHANGES_KEPT_SECONDS: i64 = 48 * 3600;

@@ -2,7 +2,7 @@
 
 use super::opaque;
 use crate::event::Concerned;
-use crate::name::{ClientId, Scope, Time};
+use crate::name::{ClientId, Key, Scope, Time};
 use crate::record::{AccessTokenFormat, ClaimRow, ClaimSource, Client};
 use crate::refusal::Why;
 use crate::snapshot::{Memory, RealmState};
@@ -28,6 +28,14 @@ pub struct AccessToken {
     pub expires_at: Time,
     /// Its own id.
     pub token_id: String,
+    /// The family that it belongs to.
+    pub family: Option<Key>,
+}
+
+/// The family that a token id names: its first half, if it is twice as long as others.
+pub(super) fn family_of(token_id: &[u8]) -> Option<Key> {
+    let (family, rest) = token_id.split_first_chunk::<16>()?;
+    (rest.len() == 16).then(|| Key::from_bytes(*family))
 }
 
 /// Checks a presented token: genuine, of this realm, not ended, its client still in good standing. A refusal names the client
@@ -50,7 +58,8 @@ pub fn check(
     }
     let client = memory.client(world.facts, realm.realm.key, &token.client_id).map_err(anonymous)?;
     let client = client.ok_or_else(|| anonymous(Why::TokenRevoked.into()))?;
-    let alive = client.status.is_active() && token.issued_at.seconds() >= client.not_before.seconds();
+    let from = client.not_before.max(realm.realm.not_before);
+    let alive = client.status.is_active() && token.issued_at.seconds() >= from.seconds();
     if !alive || !realm.realm.status.is_active() {
         return Err((Why::TokenRevoked.into(), Some(Concerned::from(&*client))));
     }
@@ -73,6 +82,7 @@ fn open_jwt(realm: &RealmState, typ: &str, rows: &[ClaimRow], world: &World<'_>,
         Some(Value::String(text)) => Scope::parse(text).map_err(|_| Why::TokenMalformed)?,
         Some(list) => serde_json::from_value(list.clone()).map_err(|_| Why::TokenMalformed)?,
     };
+    let token_id = claims.token_id.unwrap_or_default();
     Ok(AccessToken {
         client_id,
         subject: claims.subject,
@@ -80,7 +90,8 @@ fn open_jwt(realm: &RealmState, typ: &str, rows: &[ClaimRow], world: &World<'_>,
         audience: claims.audience,
         issued_at: Time::from_seconds(claims.issued_at),
         expires_at: Time::from_seconds(claims.expires_at),
-        token_id: claims.token_id.unwrap_or_default(),
+        family: jeton_jose::b64::decode(token_id.as_bytes()).ok().and_then(|id| family_of(&id)),
+        token_id,
     })
 }
 
