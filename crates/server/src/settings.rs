@@ -339,7 +339,7 @@ fn known_variable(name: &str) -> Result<Option<&'static str>, SettingsError> {
 }
 
 /// What a file says about each setting, and where.
-fn from_file(path: &str, text: &str) -> Result<BTreeMap<&'static str, (String, String)>, SettingsError> {
+pub fn from_file(path: &str, text: &str) -> Result<BTreeMap<&'static str, (String, String)>, SettingsError> {
     let line_of = |at: usize| text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(span.start));
