@@ -315,6 +315,15 @@ fn transact<T, E: From<Fault>>(
     Err(Fault::Unavailable("too many others change the same records".into()).into())
 }
 
+/// The root data key, unwrapped by the seal key.
+pub(crate) fn root_key(record: &DataKey, seal: &SealKey) -> Result<SealKey, Fault> {
+    let corrupt = || Fault::Corrupt(format!("data_key {} cannot be opened with this seal key", record.key));
+    let wrapped = b64::decode(record.wrapped.as_bytes()).map_err(|_| corrupt())?;
+    let plain = seal.derive("data keys", b"").open(b"root", &wrapped).map_err(|_| corrupt())?;
+    let bytes = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| corrupt())?;
+    Ok(SealKey::from_bytes(bytes))
+}
+
 /// The installation of this store and its root data key; made if the store is new.
 fn installation(records: &mut Records<'_>, world: &World<'_>, seal: &SealKey) -> Result<(Key, SealKey), Stop> {
     let singleton = Lookup { index: Some("singleton"), prefix: vec![crate::record::Value::Integer(1)], guard: None };
@@ -325,12 +334,9 @@ fn installation(records: &mut Records<'_>, world: &World<'_>, seal: &SealKey) ->
                 Fault::Foreign("the seal key is not the one that this store was made with; give the right one".into()).into()
             );
         }
-        let missing = || Fault::Corrupt("data_key root is missing or cannot be opened".into());
+        let missing = || Fault::Corrupt("data_key root is missing".into());
         let record: DataKey = records.find(root)?.ok_or_else(missing)?;
-        let wrapped = b64::decode(record.wrapped.as_bytes()).map_err(|_| missing())?;
-        let plain = seal.derive("data keys", b"").open(b"root", &wrapped).map_err(|_| missing())?;
-        let bytes = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| missing())?;
-        return Ok((known.key, SealKey::from_bytes(bytes)));
+        return Ok((known.key, root_key(&record, seal)?));
     }
     let bytes: [u8; 32] = world.random.draw("root data key");
     let wrapped = seal.derive("data keys", b"").seal(world.random.draw("wrapping of the root data key"), b"root", &bytes);

@@ -47,7 +47,7 @@ impl DataKeys {
         b64::encode(&self.signing_keys.seal(nonce, &signing_key_context(realm, kid), pkcs8))
     }
 
-    fn open_signing_key(&self, record: &SigningKeyRecord) -> Result<SigningKey, Fault> {
+    pub(crate) fn open_signing_key(&self, record: &SigningKeyRecord) -> Result<SigningKey, Fault> {
         let corrupt = || Fault::Corrupt(format!("signing_key {} cannot be opened with this seal key", record.key));
         let sealed = b64::decode(record.sealed.as_bytes()).map_err(|_| corrupt())?;
         let context = signing_key_context(record.realm, &record.kid);

@@ -194,7 +194,8 @@ fn encode<R: Record>(record: &R) -> Result<Row, Fault> {
     })
 }
 
-fn decode<R: Record>(row: &Row) -> Result<R, Fault> {
+/// A record from its row, whatever version of its form was written.
+pub(crate) fn decode<R: Record>(row: &Row) -> Result<R, Fault> {
     let corrupt = |cause: serde_json::Error| Fault::Corrupt(format!("{} {}: {cause}", R::KIND.name, row.key));
     if row.body_version == R::KIND.version {
         return serde_json::from_slice(&row.body).map_err(corrupt);

@@ -2,7 +2,7 @@
 
 use super::fault;
 use crate::schema::Dialect;
-use crate::statement;
+use crate::statement::{self, DECLARED};
 use jeton_core::name::{Key, Time};
 use jeton_core::record::{Kind, Value};
 use jeton_core::store::{Change, Fault, Position, Row, Scan, View};
@@ -16,7 +16,7 @@ pub(super) struct SqliteView<'a> {
 }
 
 /// A value on its way into a statement.
-pub(super) struct Parameter<'a>(pub(super) &'a Value);
+pub(crate) struct Parameter<'a>(pub(super) &'a Value);
 
 impl ToSql for Parameter<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -60,20 +60,29 @@ fn rows(connection: &Connection, kind: &'static Kind, sql: &str, parameters: &[V
         Ok(found)
     };
     let found = read().map_err(|error: rusqlite::Error| fault(&error))?;
-    found.into_iter().map(|row| row.map_err(|error| Fault::Corrupt(format!("a row of {}: {error}", kind.name)))).collect()
+    found.into_iter().collect()
 }
 
-fn decode(kind: &'static Kind, row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    let body: String = row.get(4)?;
-    let columns = (5..5 + kind.columns.len()).map(|place| value(row, place)).collect::<rusqlite::Result<_>>()?;
-    Ok(Row {
-        key: Key::from_bytes(row.get(0)?),
-        version: row.get::<_, i64>(1)?.cast_unsigned(),
-        body_version: row.get(2)?,
-        columns,
-        expires_at: row.get::<_, Option<i64>>(3)?.map(Time::from_millis),
-        body: body.into_bytes(),
-    })
+/// A row as it was written; one that is not is named.
+pub(super) fn decode(kind: &'static Kind, row: &rusqlite::Row<'_>) -> Result<Row, Fault> {
+    let key = row.get(0).map_err(|error| Fault::Corrupt(format!("a row of {}: {error}", kind.name)))?;
+    let key = Key::from_bytes(key);
+    let read = || {
+        let body: String = row.get(4)?;
+        let columns = (0..kind.columns.len()).map(|place| value(row, DECLARED + place)).collect::<rusqlite::Result<_>>()?;
+        let found = Row {
+            key,
+            version: row.get::<_, i64>(1)?.cast_unsigned(),
+            body_version: row.get(2)?,
+            columns,
+            expires_at: row.get::<_, Option<i64>>(3)?.map(Time::from_millis),
+            body: body.into_bytes(),
+        };
+        Ok((found, row.get(5)?))
+    };
+    let read: rusqlite::Result<(Row, i64)> = read();
+    let (found, checksum) = read.map_err(|error| Fault::Corrupt(format!("{} {key}: {error}", kind.name)))?;
+    statement::whole(kind, found, checksum)
 }
 
 fn value(row: &rusqlite::Row<'_>, place: usize) -> rusqlite::Result<Value> {
