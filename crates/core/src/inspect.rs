@@ -4,8 +4,8 @@
 
 use crate::name::Key;
 use crate::record::{
-    ApiKey, Audit, Client, DataKey, Installation, JournalEntry, Kind, LastUse, Realm, Record, ResourceServer,
-    Revocation, SigningKeyRecord, TokenFamily, Usage,
+    ApiKey, Audit, Client, DataKey, Installation, JournalEntry, Kind, LastUse, Realm, Record, ResourceServer, Revocation,
+    SigningKeyRecord, TokenFamily, Usage,
 };
 use crate::run::root_key;
 use crate::snapshot::DataKeys;
@@ -50,7 +50,9 @@ const INSPECTED: &[Inspected] = &[
     Inspected { kind: ApiKey::KIND, look: |found, row| found.record::<ApiKey>(row, |it| vec![(Realm::KIND, it.realm)], nothing) },
     Inspected {
         kind: TokenFamily::KIND,
-        look: |found, row| found.record::<TokenFamily>(row, |it| vec![(Realm::KIND, it.realm), (Client::KIND, it.client)], nothing),
+        look: |found, row| {
+            found.record::<TokenFamily>(row, |it| vec![(Realm::KIND, it.realm), (Client::KIND, it.client)], nothing)
+        },
     },
     Inspected {
         kind: Revocation::KIND,
@@ -131,7 +133,8 @@ impl<'a> Inspection<'a> {
     pub fn end(mut self) -> Vec<Finding> {
         for ((from, key), (to, missing)) in std::mem::take(&mut self.open) {
             if !self.seen.contains(&(to, missing)) {
-                self.findings.push(Finding::new(format!("{from} {key}"), format!("it belongs to {to} {missing}, which is missing")));
+                self.findings
+                    .push(Finding::new(format!("{from} {key}"), format!("it belongs to {to} {missing}, which is missing")));
             }
         }
         if self.installations == 0 && self.counts.values().any(|count| *count > 0) {
@@ -239,8 +242,8 @@ impl<'a> Inspection<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::KINDS;
     use crate::name::Time;
+    use crate::record::KINDS;
     use crate::store::{MemoryStore, Order, Scan, Store};
 
     #[test]
@@ -263,8 +266,7 @@ mod tests {
             let mut inspection = Inspection::new(Some(seal));
             let read = &mut |view: &mut dyn crate::store::View| {
                 for kind in KINDS {
-                    let scan =
-                        Scan { kind, index: None, prefix: Vec::new(), after: None, order: Order::Ascending, limit: 100 };
+                    let scan = Scan { kind, index: None, prefix: Vec::new(), after: None, order: Order::Ascending, limit: 100 };
                     for mut row in view.scan(&scan)? {
                         change(kind, &mut row);
                         inspection.row(kind, &row);

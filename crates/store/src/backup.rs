@@ -45,7 +45,7 @@ pub fn write_backup(view: &mut dyn View, path: &Path, progress: &mut dyn FnMut(u
 }
 
 /// The rows of a kind in the order of their keys, some at a time.
-pub(crate) fn each_page(
+pub fn each_page(
     view: &mut dyn View,
     kind: &'static Kind,
     each: &mut dyn FnMut(Vec<Row>) -> Result<(), Fault>,

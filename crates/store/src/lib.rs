@@ -11,7 +11,7 @@ mod statement;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use backup::{Counts, schema_version, write_backup};
-pub use postgres::PostgresStore;
+pub use backup::{Counts, each_page, schema_version, write_backup};
+pub use postgres::{PostgresStore, Present};
 pub use schema::{Dialect, golden_schema};
 pub use sqlite::{Replacement, SqliteReader, SqliteStore};

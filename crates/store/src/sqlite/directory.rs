@@ -69,7 +69,9 @@ impl DataDirectory {
         if std::fs::metadata(&path).is_ok_and(|file| file.len() <= CHECKED_AT_START)
             && let Some(sentence) = integrity(&connection, 1)?.pop()
         {
-            return Err(Fault::Corrupt(format!("jeton.db: {sentence}; jeton check tells more, jeton restore puts back a backup")));
+            return Err(Fault::Corrupt(format!(
+                "jeton.db: {sentence}; jeton check tells more, jeton restore puts back a backup"
+            )));
         }
         let journal: String =
             connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(|error| fault(&error))?;
@@ -167,8 +169,8 @@ pub(super) type Schema = BTreeMap<String, String>;
 /// How the tables and indexes of this file are declared.
 pub(super) fn schema(connection: &Connection) -> Result<Schema, Fault> {
     let read = || {
-        let mut statement =
-            connection.prepare("SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")?;
+        let mut statement = connection
+            .prepare("SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")?;
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<Schema>>()
     };
     read().map_err(|error: rusqlite::Error| fault(&error))

@@ -40,9 +40,15 @@ impl Replacement {
         self.directory.path().join("jeton.db").exists()
     }
 
+    /// The directory of the staged store.
+    #[must_use]
+    pub fn staging(&self) -> PathBuf {
+        self.directory.path().join(STAGING)
+    }
+
     /// Takes the bytes of a store, written by `write`, and opens it apart from the old one.
     pub fn stage(&self, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<SqliteStore, Fault> {
-        let staging = self.directory.path().join(STAGING);
+        let staging = self.staging();
         let mut builder = std::fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -3,8 +3,8 @@
 //! After a failed sync nobody knows what the disk holds, and a second sync may lie. So the writer stops, reads go on, and the
 //! next start of the process recovers from the write-ahead log.
 
-use super::{directory, fault};
 use super::write::{self, Failure};
+use super::{directory, fault};
 use jeton_core::name::Time;
 use jeton_core::store::{Batch, CommitError, Fault, Position};
 use rusqlite::Connection;
