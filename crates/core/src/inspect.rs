@@ -33,6 +33,9 @@ impl Finding {
 /// The row that another one belongs to.
 type Reference = (&'static Kind, Key);
 
+/// Kind and key of a row.
+type Object = (&'static str, Key);
+
 /// How one kind is inspected.
 struct Inspected {
     kind: &'static Kind,
@@ -77,9 +80,9 @@ pub struct Inspection<'a> {
     /// Opened by the root data key, once it was seen.
     data: Option<DataKeys>,
     installations: u64,
-    seen: BTreeSet<(&'static str, Key)>,
+    seen: BTreeSet<Object>,
     /// References to rows that were not seen yet: from where to where.
-    open: BTreeSet<((&'static str, Key), (&'static str, Key))>,
+    open: BTreeSet<(Object, Object)>,
     /// Digests of the values of unique indexes.
     taken: BTreeSet<[u8; 16]>,
     counts: BTreeMap<&'static str, u64>,

@@ -5,7 +5,8 @@
 //! commit, which a loss of power may have torn. But every commit is synced before the next one is written, so where two commits
 //! lie behind a broken frame, the first of them was acknowledged. And SQLite takes any log of the right name. So each log
 //! carries a stamp in its first page (`user_version`), one greater than the stamp of the file it was begun on.
-//! The format: <https://sqlite.org/fileformat2.html#walformat>.
+//! And while the machine did not go down, the index beside the log (`-shm`) still knows how many frames were acknowledged.
+//! The formats: <https://sqlite.org/fileformat2.html#walformat>, <https://sqlite.org/walformat.html#the_wal_index_file_format>.
 
 use jeton_core::store::Fault;
 use std::fs::File;
@@ -21,8 +22,13 @@ const STAMP: usize = 60;
 pub(super) fn examine(database: &Path) -> Result<(), Fault> {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
-    let Some(found) = read(Path::new(&log))? else { return Ok(()) };
-    let (Some(of_log), Some(of_file)) = (found, stamp_of_file(database)?) else { return Ok(()) };
+    let Some(log) = read(Path::new(&log))? else { return Ok(()) };
+    let mut index = database.as_os_str().to_owned();
+    index.push("-shm");
+    if frames_of_index(Path::new(&index), &log).is_some_and(|acknowledged| acknowledged > log.whole) {
+        return Err(damaged("ends too early"));
+    }
+    let (Some(of_log), Some(of_file)) = (log.stamp, stamp_of_file(database)?) else { return Ok(()) };
     if of_log == of_file || of_log == of_file.wrapping_add(1) {
         return Ok(());
     }
@@ -43,6 +49,19 @@ fn stamp_of_file(database: &Path) -> Result<Option<u32>, Fault> {
     }
 }
 
+/// How many frames the index knows of this log; nothing if the index is of another one, or not whole. It is written after the
+/// log was synced, so it never knows too many.
+fn frames_of_index(path: &Path, log: &Log) -> Option<u64> {
+    const HALF: usize = 48;
+    let mut header = [0; 2 * HALF];
+    File::open(path).and_then(|mut file| file.read_exact(&mut header)).ok()?;
+    let (first, second) = header.split_at(HALF);
+    let native = |at: usize| u32::from_ne_bytes(std::array::from_fn(|index| first[at + index]));
+    let sums = sum(cfg!(target_endian = "big"), (0, 0), &first[..40]);
+    let is_whole = first == second && first[12] == 1 && sums == (native(40), native(44));
+    (is_whole && first[32..40] == log.salts).then(|| u64::from(native(16)))
+}
+
 fn unreadable(name: &str, error: &std::io::Error) -> Fault {
     Fault::Unavailable(format!("{name} cannot be read: {error}"))
 }
@@ -51,8 +70,8 @@ fn damaged(what: &str) -> Fault {
     Fault::Corrupt(format!("jeton.db-wal {what}, so changes that were acknowledged are lost; restore a backup"))
 }
 
-/// Reads a log to its end. `None` if there is none; else the stamp of its last whole commit that has one.
-fn read(path: &Path) -> Result<Option<Option<u32>>, Fault> {
+/// Reads a log to its end. `None` if there is none.
+fn read(path: &Path) -> Result<Option<Log>, Fault> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -75,7 +94,7 @@ fn read(path: &Path) -> Result<Option<Option<u32>>, Fault> {
     if log.commits_lost > 1 {
         return Err(damaged(&format!("is damaged in frame {}", log.whole + 1)));
     }
-    Ok(Some(log.stamp))
+    Ok(Some(log))
 }
 
 /// Fills the buffer; `false` at the end of the file.
@@ -217,6 +236,13 @@ mod tests {
         assert!(matches!(opens("header", 20), Err(Fault::Corrupt(_))));
         assert!(matches!(opens("first frame", 32 + 24 + 100), Err(Fault::Corrupt(_))));
         assert_eq!(opens("last byte", length - 1), Ok(()), "the last commit may have been torn");
+        // The index of the log knows that it was not.
+        let copy = room.path().join("with index");
+        crashed(&live, &copy);
+        std::fs::copy(live.join("jeton.db-shm"), copy.join("jeton.db-shm")).expect("copies");
+        let log = std::fs::OpenOptions::new().write(true).open(copy.join("jeton.db-wal")).expect("opens");
+        log.set_len(length as u64 - 1).expect("is cut");
+        assert!(refused(&copy).contains("ends too early"));
     }
 
     #[test]
