@@ -98,7 +98,8 @@ CREATE TABLE "token_family" (
   "body_version" bigint NOT NULL,
   "expires_at" bigint,
   "client" bytea,
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE INDEX "token_family_client" ON "token_family" ("client" NULLS FIRST, "key");
 CREATE INDEX "token_family_expires_at" ON "token_family" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -110,7 +111,8 @@ CREATE TABLE "revocation" (
   "expires_at" bigint,
   "realm" bytea,
   "target" bytea,
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX "revocation_target" ON "revocation" ("realm" NULLS FIRST, "target" NULLS FIRST);
 CREATE INDEX "revocation_expires_at" ON "revocation" ("expires_at") WHERE "expires_at" IS NOT NULL;

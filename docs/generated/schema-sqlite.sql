@@ -98,7 +98,8 @@ CREATE TABLE "token_family" (
   "body_version" INTEGER NOT NULL,
   "expires_at" INTEGER,
   "client" BLOB,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "token_family_client" ON "token_family" ("client", "key");
 CREATE INDEX "token_family_expires_at" ON "token_family" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -110,7 +111,8 @@ CREATE TABLE "revocation" (
   "expires_at" INTEGER,
   "realm" BLOB,
   "target" BLOB,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX "revocation_target" ON "revocation" ("realm", "target");
 CREATE INDEX "revocation_expires_at" ON "revocation" ("expires_at") WHERE "expires_at" IS NOT NULL;

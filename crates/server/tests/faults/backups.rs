@@ -2,7 +2,8 @@
 
 use crate::Fault;
 use crate::harness::{Server, jeton, said, seal_key};
-use crate::world::{CANARY, Room, access_token, call, copy, done, end, settled};
+use crate::world::{CANARY, Room, access_token, call, copy, done, end, refused, settled};
+use jeton_store::testing::PostgresForTests;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -221,6 +222,27 @@ fn f_35_revoked_tokens_do_not_revive() {
 #[test]
 fn the_judge_of_revoked_tokens_notices_a_revived_one() {
     assert_eq!(revive(&["--keep-tokens"]), Ok((true, true)));
+}
+
+/// From SQLite to PostgreSQL and back, by the command line alone.
+#[test]
+fn a_store_moves_to_postgresql_and_back() {
+    let Some(postgres) = PostgresForTests::start() else { return };
+    let (room, back, url) = (settled(), Room::new(), postgres.url());
+    let (one, two) = (room.path("one.backup"), room.path("two.backup"));
+    done(&room.data(), &["backup", &one.to_string_lossy()]);
+    let told = done(&room.data(), &["restore", &one.to_string_lossy(), "--database-url", &url, "--json"]);
+    assert!(told.contains("\"tokens_ended\":true"), "{told}");
+    assert!(refused(&room.data(), &["restore", &one.to_string_lossy(), "--database-url", &url]).contains("--replace"));
+    done(&room.data(), &["check", "--database-url", &url]);
+    done(&room.data(), &["client", "create", "acme", "made-there", "--database-url", &url]);
+    done(&room.data(), &["backup", &two.to_string_lossy(), "--database-url", &url]);
+    copy(&room.path("nothing-in-it"), &back.data());
+    std::fs::copy(room.data().join("seal.key"), back.data().join("seal.key")).expect("copies");
+    done(&back.data(), &["restore", &two.to_string_lossy()]);
+    done(&back.data(), &["check"]);
+    assert!(clients(&back.data()).contains("made-there"));
+    access_token(&Server::on(&back.data()).expect("it starts"), "good");
 }
 
 /// The seal key of a directory is read here as the harness reads it, so that a test may compare.
