@@ -36,7 +36,12 @@ fn rows(view: &mut dyn View) -> Result<Vec<Row>, Fault> {
 
 fn all(store: &dyn Store) -> Vec<Row> {
     let mut found = Vec::new();
-    store.view(NOW, &mut |view| Ok(found = rows(view)?)).expect("reads");
+    store
+        .view(NOW, &mut |view| {
+            found = rows(view)?;
+            Ok(())
+        })
+        .expect("reads");
     found
 }
 
@@ -52,7 +57,12 @@ fn a_backup_has_every_row_as_it_was() {
     fill(&store);
     let reader = backup(&store, &room.path().join("a backup?#%.db"));
     let mut found = Vec::new();
-    reader.view(NOW, &mut |view| Ok(found = rows(view)?)).expect("reads");
+    reader
+        .view(NOW, &mut |view| {
+            found = rows(view)?;
+            Ok(())
+        })
+        .expect("reads");
     assert_eq!(found, all(&store));
     assert_eq!(found.len(), 2501);
     assert_eq!(reader.structure(), Ok(Vec::new()));
@@ -66,9 +76,14 @@ fn a_backup_moves_a_store_to_postgresql_and_back() {
     fill(&store);
     let reader = backup(&store, &room.path().join("one.backup"));
     let url = server.url();
-    let mut filled = |present| {
+    let filled = |present| {
         let mut done = Ok(());
-        reader.view(NOW, &mut |view| Ok(done = PostgresStore::fill(&url, view, present, &mut |_| ()))).expect("reads");
+        reader
+            .view(NOW, &mut |view| {
+                done = PostgresStore::fill(&url, view, present, &mut |_| ());
+                Ok(())
+            })
+            .expect("reads");
         done
     };
     assert_eq!(filled(Present::Stays), Ok(()));
@@ -85,6 +100,11 @@ fn a_backup_moves_a_store_to_postgresql_and_back() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let mut found = Vec::new();
-    again.view(NOW, &mut |view| Ok(found = rows(view)?)).expect("reads");
+    again
+        .view(NOW, &mut |view| {
+            found = rows(view)?;
+            Ok(())
+        })
+        .expect("reads");
     assert_eq!(found, all(&store));
 }
