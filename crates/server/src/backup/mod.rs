@@ -245,8 +245,12 @@ impl Target {
                 Ok("standard output".to_owned())
             }
             Self::File(path) => {
-                // A link refuses a name that is taken by now; a rename would not.
-                std::fs::hard_link(&partial.0, path).map_err(cannot)?;
+                // A link refuses a name that is taken by now; a rename would not, but works where there are no links.
+                match std::fs::hard_link(&partial.0, path) {
+                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(cannot(error)),
+                    Err(_) => std::fs::rename(&partial.0, path).map_err(cannot)?,
+                    Ok(()) => {}
+                }
                 drop(partial);
                 let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 File::open(directory).and_then(|directory| directory.sync_all()).map_err(cannot)?;

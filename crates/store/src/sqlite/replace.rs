@@ -77,7 +77,9 @@ impl Replacement {
                 remove(&to)?;
                 if from.exists() {
                     // The rename below takes the name, not what it names.
-                    std::fs::hard_link(&from, &to)?;
+                    if std::fs::hard_link(&from, &to).is_err() {
+                        std::fs::copy(&from, &to)?;
+                    }
                 }
             }
             std::fs::rename(&new, root.join(DECIDED))?;
