@@ -60,6 +60,19 @@ fn damage(path: &Path, chance: &mut Chance) -> String {
     format!("{}: {how}", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
+/// Flips a bit in the middle of what is kept of a client that the judge asks about.
+fn damage_client(path: &Path, chance: &mut Chance) -> String {
+    let mut bytes = std::fs::read(path).expect("reads");
+    let names = ["good", "other-7", "other-40", "other-20"].map(|name| format!("\"client_id\":\"{name}\"").into_bytes());
+    let is_there = |at: &usize| names.iter().any(|name| bytes[*at..].starts_with(name));
+    let places: Vec<usize> = (0..bytes.len()).filter(is_there).collect();
+    let place = places[usize::try_from(chance.below(places.len() as u64)).expect("fits")];
+    let at = (place + usize::try_from(chance.below(360)).expect("fits")).min(bytes.len() - 1);
+    bytes[at] ^= 1;
+    std::fs::write(path, bytes).expect("writes");
+    format!("jeton.db: a bit of the client at {place} flipped at {at}")
+}
+
 /// A store that was killed while it had changes in its log: a client was stopped there, and others were made after it.
 fn killed() -> Room {
     let room = settled();
@@ -194,6 +207,10 @@ fn f_32_damaged_files_give_no_wrong_answers() {
             }
             2 | 3 => {
                 let how = damage(&room.data().join("jeton.db-wal"), &mut chance);
+                start(&room, &how)
+            }
+            4 => {
+                let how = damage_client(&room.data().join("jeton.db"), &mut chance);
                 start(&room, &how)
             }
             _ => {

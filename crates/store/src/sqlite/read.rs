@@ -114,3 +114,40 @@ pub(super) fn changes(connection: &Connection, after: Position, limit: usize) ->
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{SqliteReader, SqliteStore};
+    use jeton_core::name::{Key, Time};
+    use jeton_core::record::{LastUse, Record};
+    use jeton_core::store::{Batch, Fault, Row, Store, Write};
+
+    #[test]
+    fn a_row_that_was_changed_on_the_disk_is_named_and_others_are_read() {
+        let directory = tempfile::tempdir().expect("works");
+        let keys = [1, 2].map(|number| Key::from_bytes([number; 16]));
+        let store = SqliteStore::open(directory.path()).expect("opens");
+        let row = |key| Row { key, version: 1, body_version: 1, columns: Vec::new(), expires_at: None, body: b"[17]".to_vec() };
+        let writes = keys.iter().map(|key| Write::Insert(LastUse::KIND, row(*key))).collect();
+        store.commit(Batch { id: keys[0], now: Time::from_millis(0), guards: Vec::new(), writes }).expect("commits");
+        drop(store);
+        // What a flipped bit makes of it is still JSON, and still a well-formed database.
+        let connection = rusqlite::Connection::open(directory.path().join("jeton.db")).expect("opens");
+        connection.execute("UPDATE last_use SET body = '[16]' WHERE key = ?1", [keys[1].as_bytes()]).expect("changes");
+        drop(connection);
+        let store = SqliteStore::open(directory.path()).expect("opens");
+        let mut found = Vec::new();
+        let read = &mut |view: &mut dyn jeton_core::store::View| {
+            found = keys.iter().map(|key| view.get(LastUse::KIND, *key)).collect();
+            Ok(())
+        };
+        store.view(Time::from_millis(0), read).expect("reads");
+        assert_eq!(found[0], Ok(Some(row(keys[0]))));
+        let named = format!("last_use {}: it is not what was written", keys[1]);
+        assert!(matches!(&found[1], Err(Fault::Corrupt(told)) if told.starts_with(&named)), "{found:?}");
+        let mut walked = Vec::new();
+        let reader = SqliteReader::of_directory(directory.path()).expect("reads beside it");
+        reader.walk(LastUse::KIND, &mut |row| walked.push(row.is_ok())).expect("walks");
+        assert_eq!(walked, [true, false]);
+    }
+}
