@@ -7,7 +7,7 @@ pub mod http;
 use jeton_jose::SealKey;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -45,14 +45,20 @@ impl Server {
         let applied = jeton(&data, &["apply", &file.to_string_lossy(), "--yes"]);
         assert!(applied.status.success(), "jeton apply failed:\n{}", said(&applied));
         prepare(&data);
-        Self::serve(directory)
+        Self::serve(directory, &[])
     }
 
-    fn serve(directory: TempDir) -> Self {
+    /// Starts a node whose store is elsewhere, as these arguments say.
+    pub fn start_over(arguments: &[String]) -> Self {
+        Self::serve(tempfile::tempdir().expect("a temporary directory"), arguments)
+    }
+
+    fn serve(directory: TempDir, arguments: &[String]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_jeton"))
             .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .args(["--sample-api", "true", "--log-format", "json", "--data"])
             .arg(directory.path().join("data"))
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -80,6 +86,11 @@ impl Server {
     /// Runs a command of the same binary on the data of this server.
     pub fn command(&self, arguments: &[&str]) -> Output {
         jeton(&self.directory.path().join("data"), arguments)
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// The permissions of a file in the data directory.
