@@ -1,6 +1,6 @@
 //! The engine runs decisions: over the snapshot for the hot path, over guarded records for changes. The one retry loop is here.
 
-use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, bootstrap};
+use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, KeysDue, Rotated, bootstrap, rotate};
 use crate::client_auth::Known;
 use crate::endpoint::Stopped;
 use crate::name::{Issuer, Key, Time};
@@ -154,8 +154,14 @@ impl Engine {
         self.transact(world, |records, world| bootstrap(&mut Act::new(records, world, self.context(&caller)), issuer))
     }
 
+    /// Takes the next step of a realm's signing keys that is due; `None` if there is none any more.
+    pub fn rotate(&self, world: &World<'_>, realm: Key, due: &KeysDue) -> Result<Option<Rotated>, AdminStop> {
+        let caller = Caller { actor: &Actor::System, dialects: &[] };
+        self.transact(world, |records, world| rotate(&mut Act::new(records, world, self.context(&caller)), realm, &due.waited))
+    }
+
     fn context<'a>(&'a self, caller: &Caller<'a>) -> Context<'a> {
-        Context { actor: caller.actor, data: &self.data, dialects: caller.dialects }
+        Context { actor: caller.actor, data: &self.data, dialects: caller.dialects, shared: self.store.is_shared() }
     }
 
     /// Reads records without changing any.
@@ -276,8 +282,9 @@ impl Engine {
                 let keys: Vec<SigningKeyRecord> = reader.scan(keys_of_realm(key), None, Order::Ascending, MOST_IN_REALM)?;
                 Ok(Some((realm, resources, keys)))
             })?;
-            let state =
-                found.map(|(realm, resources, keys)| RealmState::open(realm, resources, &keys, &self.data)).transpose()?;
+            let earlier = self.memory.snapshot.load().realm(key).cloned();
+            let opened = |(realm, resources, keys)| RealmState::reopen(earlier.as_deref(), realm, resources, keys, &self.data);
+            let state = found.map(opened).transpose()?;
             states.push((key, state));
         }
         let next = self.memory.snapshot.load().with(states);

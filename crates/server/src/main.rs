@@ -14,6 +14,7 @@ mod node;
 mod ops;
 mod refuse;
 mod request;
+mod rotation;
 mod seal;
 mod serve;
 mod settings;

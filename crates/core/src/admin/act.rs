@@ -28,6 +28,8 @@ pub struct Context<'a> {
     pub data: &'a DataKeys,
     /// The dialects that a realm can be made from; the first is the default.
     pub dialects: &'a [DialectOffer],
+    /// Whether other nodes may work on the same store.
+    pub shared: bool,
 }
 
 /// Whether what a command decides is written.
@@ -104,6 +106,13 @@ impl<'a, 'v> Act<'a, 'v> {
             self.records.update(record)?;
         }
         Ok(())
+    }
+
+    /// A record goes.
+    pub(super) fn delete<R: Record>(&mut self, record: &R) {
+        if self.mode == Mode::Write {
+            self.records.delete(record);
+        }
     }
 
     /// Writes down what was changed. `detail` holds names and new values, never a secret.

@@ -34,6 +34,12 @@ pub fn accepted(reach: &Reach, command: &Command, given: Given) -> Result<Value,
     Ok(reach.run(command, given)?)
 }
 
+/// Asks before something ends that others rely on.
+pub fn destruction(command: &Command) -> Result<(), CliError> {
+    tell(command.summary);
+    if yes("Do it?")? { Ok(()) } else { Err(CliError("nothing was changed; say --yes to do it without being asked".into())) }
+}
+
 /// Asks a question; without a terminal the answer is no.
 pub fn yes(question: &str) -> Result<bool, CliError> {
     Ok(matches!(answer(question, "[y/N]")?.as_deref(), Some("y" | "Y" | "yes")))

@@ -56,6 +56,9 @@ pub fn run(name: &str, matches: &ArgMatches) -> Result<ExitCode, CliError> {
     match command.answer {
         Answer::Plan => plan(&reach, command, given, matches, look),
         Answer::One(_) | Answer::List(_) => {
+            if command.effect == Effect::Destroys && !matches.get_flag("yes") {
+                confirm::destruction(command)?;
+            }
             let answer = confirm::accepted(&reach, command, given)?;
             print::answer(command, &answer, look)?;
             Ok(ExitCode::SUCCESS)

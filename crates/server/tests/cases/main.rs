@@ -11,6 +11,7 @@ mod forged_headers;
 mod invariants;
 mod ledger;
 mod replay;
+mod rotation;
 
 use replay::{directory, replay};
 

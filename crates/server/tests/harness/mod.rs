@@ -52,12 +52,26 @@ impl Server {
         server
     }
 
+    /// Starts a node whose store is elsewhere, as these arguments say.
+    pub fn start_over(arguments: &[String]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut server = Self::on_with(&directory.path().join("data"), arguments).unwrap_or_else(|said| panic!("{said}"));
+        server._directory = Some(directory);
+        server
+    }
+
     /// Starts a server on a data directory that is there; or else what it said instead of listening.
     pub fn on(data: &Path) -> Result<Self, String> {
+        Self::on_with(data, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn on_with(data: &Path, arguments: &[String]) -> Result<Self, String> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_jeton"))
             .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .args(["--sample-api", "true", "--log-format", "json", "--data"])
             .arg(data)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -88,6 +102,11 @@ impl Server {
     /// Runs a command of the same binary on the data of this server.
     pub fn command(&self, arguments: &[&str]) -> Output {
         jeton(&self.data, arguments)
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.data.clone()
     }
 
     /// The permissions of a file in the data directory.
