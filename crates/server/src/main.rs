@@ -6,6 +6,7 @@ mod chance;
 mod cli;
 mod demo;
 mod event_log;
+mod footprint;
 mod framing;
 mod listener;
 mod log;

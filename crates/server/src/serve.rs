@@ -4,7 +4,7 @@ use crate::admin::Caller;
 use crate::event_log::EventLog;
 use crate::listener::{Face, Listening};
 use crate::metrics::Metrics;
-use crate::node::{Node, Reads};
+use crate::node::{CHANGES, Node, READINGS, Reads};
 use crate::request::Moment;
 use crate::settings::{LogFormat, Settings, SettingsError, flags};
 use crate::slow_hash::SlowHashes;
@@ -34,11 +34,6 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
-
-/// Most readings from a database at the same time.
-const READINGS: usize = 64;
-/// Most changes that requests wait for at the same time; they share the store's commits.
-const CHANGES: usize = 64;
 
 /// Name of the admin socket in the data directory.
 pub const ADMIN_SOCKET: &str = "admin.sock";
