@@ -70,6 +70,14 @@ mod tests {
 
     const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
+    fn unit() -> String {
+        std::fs::read_to_string(format!("{ROOT}/packaging/jeton.service")).expect("the unit")
+    }
+
+    fn said<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
+        unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
+    }
+
     #[test]
     fn the_settings_file_says_the_defaults() {
         let path = format!("{ROOT}/docs/generated/jeton.toml");
@@ -94,5 +102,31 @@ mod tests {
         assert!(directory.path().join("man/jeton-client-create.1").exists());
         let words = std::fs::read_to_string(directory.path().join("completions/jeton.bash")).expect("words");
         assert!(words.contains("--max-connections"));
+    }
+
+    #[test]
+    fn the_unit_starts_this_command_line_and_waits_for_it() {
+        let unit = unit();
+        let start = said(&unit, "ExecStart");
+        let words: Vec<&str> = start.iter().flat_map(|line| line.split_whitespace()).collect();
+        let matches = crate::command().try_get_matches_from(&words).expect("it is understood");
+        let (_, serve) = matches.subcommand().expect("a command");
+        assert_eq!(serve.get_one::<String>("config").map(String::as_str), Some("/etc/jeton/jeton.toml"));
+        let number = |key: &str| said(&unit, key).concat().parse::<u64>().expect("a whole number");
+        let default = |key: &str| {
+            let setting = SETTINGS.iter().find(|setting| setting.key == key).expect("it is a setting");
+            setting.default.parse::<u64>().expect("a whole number")
+        };
+        assert!(number("TimeoutStopSec") >= default("drain_seconds") + 10, "systemd must not kill what still drains");
+        assert!(number("LimitNOFILE") >= default("max_connections") + 1024, "every connection needs a descriptor");
+        // A signal that nobody listens to ends the process.
+        let help = crate::command().find_subcommand("serve").and_then(|serve| Some(serve.get_long_about()?.to_string()));
+        let reloads = said(&unit, "ExecReload") == ["/bin/kill -HUP $MAINPID"];
+        assert_eq!(
+            reloads,
+            help.is_some_and(|help| help.contains("SIGHUP")),
+            "packaging/jeton.service has the line ExecReload=/bin/kill -HUP $MAINPID if `jeton serve` listens to SIGHUP, as its help \
+             says, and only then"
+        );
     }
 }
