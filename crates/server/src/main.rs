@@ -6,6 +6,8 @@ mod chance;
 mod cli;
 mod demo;
 mod event_log;
+mod extras;
+mod footprint;
 mod framing;
 mod listener;
 mod log;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let matches = command().get_matches();
     let done = match matches.subcommand() {
         Some(("serve", given)) => serve::run(given).map_err(|error| error.to_string()),
+        Some(("extras", given)) => extras::run(given, command()).map_err(|error| error.to_string()),
         Some(("demo", given)) => demo::run(given).map_err(|error| error.to_string()),
         Some(("backup", given)) => backup::run(given),
         Some(("restore", given)) => backup::restore(given),
@@ -52,6 +55,7 @@ fn command() -> clap::Command {
         .subcommand(backup::command())
         .subcommand(backup::restore_command())
         .subcommand(backup::check_command())
+        .subcommand(extras::command())
         .subcommands(cli::commands())
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Every label has a closed set of values: a listener, an endpoint, an outcome, a reason. Nothing that a caller sends is one.
 
+use crate::footprint;
 use crate::listener::Face;
 use crate::rotation::KeyFigures;
 use jeton_core::event::{Event, Outcome};
@@ -117,22 +118,37 @@ impl Metrics {
     }
 
     /// The page for Prometheus, in the OpenMetrics form.
-    pub fn page(&self, lines_dropped: u64, store_silence: i64, keys: KeyFigures) -> Result<String, fmt::Error> {
+    pub fn page(&self, node: Present) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Reading { metrics: self.clone(), lines_dropped, store_silence, keys }));
+        registry.register_collector(Box::new(Reading { metrics: self.clone(), node }));
         let mut page = String::new();
         prometheus_client::encoding::text::encode(&mut page, &registry)?;
         Ok(page)
     }
 }
 
+/// How the node is at one moment, beside what is counted.
+#[derive(Debug, Default)]
+pub struct Present {
+    /// Lines of the log that were given up, since the start.
+    pub lines_dropped: u64,
+    /// For how many seconds the store has not answered.
+    pub store_silence: i64,
+    /// Whether the node should get requests.
+    pub ready: bool,
+    /// Whether changes can be written.
+    pub writable: bool,
+    /// Work that is bounded: its name, how much of it is under way, and the bound.
+    pub under_way: Vec<(&'static str, usize, usize)>,
+    /// How the signing keys are.
+    pub keys: KeyFigures,
+}
+
 /// The counters at one moment.
 #[derive(Debug)]
 struct Reading {
     metrics: Metrics,
-    lines_dropped: u64,
-    store_silence: i64,
-    keys: KeyFigures,
+    node: Present,
 }
 
 type Written = Result<(), fmt::Error>;
@@ -177,14 +193,15 @@ impl Collector for Reading {
             }
             Ok(())
         })?;
+        self.about_the_node(&mut out)?;
         self.about_keys(&mut out)?;
-        self.about_the_process(&mut out)
+        about_the_process(&mut out)
     }
 }
 
 impl Reading {
     fn about_keys(&self, out: &mut DescriptorEncoder<'_>) -> Written {
-        let keys = self.keys;
+        let keys = self.node.keys;
         family(out, ("jeton_signing_keys", "Published signing keys by state"), MetricType::Gauge, |metric| {
             [("next", keys.next), ("active", keys.active), ("retiring", keys.retiring)]
                 .into_iter()
@@ -196,26 +213,55 @@ impl Reading {
         family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&keys.late))
     }
 
-    fn about_the_process(&self, out: &mut DescriptorEncoder<'_>) -> Written {
+    fn about_the_node(&self, out: &mut DescriptorEncoder<'_>) -> Written {
+        let node = &self.node;
         let about = ("jeton_log_lines_dropped", "Lines of the log that nobody read in time");
-        family(out, about, MetricType::Counter, |metric| metric.encode_counter::<NoLabelSet, _, u64>(&self.lines_dropped, None))?;
+        family(out, about, MetricType::Counter, |metric| metric.encode_counter::<NoLabelSet, _, u64>(&node.lines_dropped, None))?;
         let about = ("jeton_store_silence_seconds", "For how long the store has not answered");
-        family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&self.store_silence))?;
+        family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&node.store_silence))?;
+        for (name, help, holds) in [
+            ("jeton_ready", "1 if the node should get requests, as /readyz says", node.ready),
+            ("jeton_writable", "1 if changes can be written", node.writable),
+        ] {
+            family(out, (name, help), MetricType::Gauge, |metric| metric.encode_gauge(&u32::from(holds)))?;
+        }
+        let about = ("jeton_work_under_way", "Bounded work that is under way; what does not fit waits or is answered with 503");
+        family(out, about, MetricType::Gauge, |metric| {
+            node.under_way.iter().try_for_each(|(work, now, _)| amount(metric, work, *now))
+        })?;
+        let about = ("jeton_work_most", "Most bounded work at the same time");
+        family(out, about, MetricType::Gauge, |metric| {
+            node.under_way.iter().try_for_each(|(work, _, most)| amount(metric, work, *most))
+        })?;
         family(out, ("jeton_build", "The version that runs"), MetricType::Info, |metric| {
             metric.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
-        })?;
-        let gauges = [
-            ("process_resident_memory_bytes", "Memory that is in use", resident_bytes()),
-            ("process_open_fds", "Open files and sockets", open_files()),
-        ];
-        for (name, help, value) in gauges {
-            // Where the system does not tell, the metric is absent.
-            if let Some(value) = value {
-                family(out, (name, help), MetricType::Gauge, |metric| metric.encode_gauge(&value))?;
-            }
-        }
-        Ok(())
+        })
     }
+}
+
+fn about_the_process(out: &mut DescriptorEncoder<'_>) -> Written {
+    let gauges = [
+        ("process_resident_memory_bytes", "Memory that is in use", footprint::resident_bytes()),
+        ("process_open_fds", "Open files and sockets", footprint::open_files()),
+        ("process_max_fds", "Most open files and sockets that the system allows", footprint::most_open_files()),
+        ("process_start_time_seconds", "When the process started, in seconds of the Unix time", footprint::started_at()),
+    ];
+    for (name, help, value) in gauges {
+        // Where the system does not tell, the metric is absent.
+        if let Some(value) = value {
+            family(out, (name, help), MetricType::Gauge, |metric| metric.encode_gauge(&value))?;
+        }
+    }
+    match footprint::cpu_seconds() {
+        Some(seconds) => family(out, ("process_cpu_seconds", "Processor time that was used"), MetricType::Counter, |metric| {
+            metric.encode_counter::<NoLabelSet, _, u64>(&seconds, None)
+        }),
+        None => Ok(()),
+    }
+}
+
+fn amount(metric: &mut MetricEncoder<'_>, work: &str, value: usize) -> Written {
+    metric.encode_family(&[("work", work)])?.encode_gauge(&u64::try_from(value).unwrap_or(u64::MAX))
 }
 
 fn family(
@@ -239,17 +285,6 @@ fn durations(metric: &mut MetricEncoder<'_>, counters: &Counters, endpoint: usiz
     metric.encode_histogram::<NoLabelSet>(seconds(read(&counters.micros[endpoint])), total, &buckets, None)
 }
 
-fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kilobytes * 1024)
-}
-
-fn open_files() -> Option<u64> {
-    u64::try_from(std::fs::read_dir("/proc/self/fd").ok()?.count()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,8 +300,10 @@ mod tests {
         metrics.answered(Face::Public, http::StatusCode::UNAUTHORIZED);
         let open = metrics.connected(Face::Public);
         drop(metrics.connected(Face::Public));
+        let under_way = vec![("reading", 2, 64)];
         let keys = KeyFigures { next: 1, active: 2, retiring: 3, oldest: 90, late: 5 };
-        let page = metrics.page(3, 4, keys).expect("written");
+        let node = Present { lines_dropped: 3, store_silence: 4, ready: true, writable: false, under_way, keys };
+        let page = metrics.page(node).expect("written");
         drop(open);
         for line in [
             r#"jeton_decisions_total{endpoint="token",outcome="issued"} 1"#,
@@ -283,6 +320,10 @@ mod tests {
             r#"jeton_signing_keys{state="retiring"} 3"#,
             "jeton_signing_key_age_seconds 90",
             "jeton_signing_key_late_seconds 5",
+            "jeton_ready 1",
+            "jeton_writable 0",
+            r#"jeton_work_under_way{work="reading"} 2"#,
+            r#"jeton_work_most{work="reading"} 64"#,
         ] {
             assert!(page.lines().any(|shown| shown == line), "{line}\n{page}");
         }

@@ -1,8 +1,9 @@
 //! A node is one running server: the engine, its public face, and what the outside is told about it.
 
 use crate::event_log::EventLog;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Present};
 use crate::request::Moment;
+use crate::rotation::KeyFigures;
 use crate::slow_hash::SlowHashes;
 use jeton_core::event::{Event, Outcome};
 use jeton_core::name::Time;
@@ -53,6 +54,11 @@ pub struct Node {
     pub draining: AtomicBool,
 }
 
+/// Most readings from a database at the same time.
+pub const READINGS: usize = 64;
+/// Most changes that requests wait for at the same time; they share the store's commits.
+pub const CHANGES: usize = 64;
+
 /// From then on a silent store is worth a warning.
 const SILENCE_SECONDS: i64 = 10;
 /// From then on what the node remembers is too old to issue by; until then it goes on without the store.
@@ -84,10 +90,32 @@ impl Node {
             SILENCE_SECONDS.. => health.warnings.push("the store does not answer; known clients are served from memory"),
             _ => {}
         }
-        if self.engine.store().writable().is_err() || !self.writes.load(Ordering::Relaxed) {
+        if !self.is_writable() {
             health.warnings.push("changes cannot be written; the log says why");
         }
         health
+    }
+
+    fn is_writable(&self) -> bool {
+        self.engine.store().writable().is_ok() && self.writes.load(Ordering::Relaxed)
+    }
+
+    /// What the metrics tell beside what is counted.
+    pub fn present(&self, now: Time) -> Present {
+        let used = |work, bound: &Semaphore, most: usize| (work, most.saturating_sub(bound.available_permits()), most);
+        let (hashing, cores) = self.slow_hashes.under_way();
+        Present {
+            lines_dropped: self.log.dropped(),
+            store_silence: self.silence(now),
+            ready: self.health(now).reasons.is_empty(),
+            writable: self.is_writable(),
+            under_way: vec![
+                used("reading", &self.reading, READINGS),
+                used("changing", &self.changing, CHANGES),
+                ("slow_hash", hashing, cores),
+            ],
+            keys: KeyFigures::of(&self.engine.memory.snapshot.load(), now),
+        }
     }
 
     /// Tells log, counters and tally of a decision.

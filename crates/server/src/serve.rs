@@ -4,7 +4,7 @@ use crate::admin::Caller;
 use crate::event_log::EventLog;
 use crate::listener::{Face, Listening};
 use crate::metrics::Metrics;
-use crate::node::{Node, Reads};
+use crate::node::{CHANGES, Node, READINGS, Reads};
 use crate::request::Moment;
 use crate::settings::{LogFormat, Settings, SettingsError, flags};
 use crate::slow_hash::SlowHashes;
@@ -23,6 +23,7 @@ use jeton_store::{PostgresStore, SqliteStore};
 use jeton_wire::admin::Admin;
 use jeton_wire::dialect::DialectError;
 use jeton_wire::{Options, Wire};
+use sd_notify::NotifyState;
 use std::fmt;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -34,11 +35,6 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
-
-/// Most readings from a database at the same time.
-const READINGS: usize = 64;
-/// Most changes that requests wait for at the same time; they share the store's commits.
-const CHANGES: usize = 64;
 
 /// Name of the admin socket in the data directory.
 pub const ADMIN_SOCKET: &str = "admin.sock";
@@ -92,6 +88,7 @@ pub fn run(given: &ArgMatches) -> Result<ExitCode, ServeError> {
         let signals = Signals::new()?;
         let server = Server::start(&settings, &events, cores).await?;
         announce(&settings, &server);
+        tell_systemd(&[NotifyState::Ready]);
         Ok(signals.wait_and_drain(server, settings.drain).await)
     });
     // What still runs after the time for draining is given up.
@@ -175,6 +172,7 @@ impl Server {
     /// Accepts nothing new, and lets running requests finish within this time.
     pub async fn drain(self, patience: Duration) {
         self.node.draining.store(true, Ordering::Relaxed);
+        tell_systemd(&[NotifyState::Stopping]);
         let _ = self.stop.send(true);
         // Accept loops hold the graceful end as long as they run; they end at once.
         let finish = async {
@@ -327,6 +325,13 @@ fn announce(settings: &Settings, server: &Server) {
          Next, make a realm:\n\n  \
            jeton realm create acme --issuer http://{public}/acme --dialect rfc\n"
     );
+}
+
+/// Tells systemd, where it started us and asked for it, how the server is.
+fn tell_systemd(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "systemd was not told how the server is");
+    }
 }
 
 struct Signals {

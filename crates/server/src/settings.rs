@@ -26,6 +26,13 @@ pub struct Setting {
     pub reader: &'static str,
 }
 
+impl Setting {
+    /// Whether it may stand in the file.
+    pub fn is_in_file(&self) -> bool {
+        self.key != "config" && self.value.is_some()
+    }
+}
+
 /// Every setting.
 pub const SETTINGS: &[Setting] = &[
     Setting {
@@ -229,6 +236,12 @@ impl Settings {
         Self::weigh(flags.into(), Vec::new(), |_| Ok(String::new())).expect("they hold")
     }
 
+    /// Settings for a test, from the text of a file.
+    #[cfg(test)]
+    pub fn from_text(file: &str) -> Result<Self, SettingsError> {
+        Self::weigh([("config", "jeton.toml".to_owned())].into(), Vec::new(), |_| Ok(file.to_owned()))
+    }
+
     fn weigh(
         flags: BTreeMap<&'static str, String>,
         environment: Vec<(String, String)>,
@@ -349,7 +362,7 @@ pub fn from_file(path: &str, text: &str) -> Result<BTreeMap<&'static str, (Strin
     for (key, value) in table.get_ref() {
         let place = format!("{path}:{}", line_of(key.span().start));
         let name: &str = key.get_ref();
-        let in_file = |setting: &&Setting| setting.key != "config" && setting.value.is_some();
+        let in_file = |setting: &&Setting| setting.is_in_file();
         let Some(setting) = SETTINGS.iter().filter(in_file).find(|setting| setting.key == name) else {
             let nearest = nearest(name, SETTINGS.iter().filter(in_file).map(|setting| setting.key));
             let name = name.escape_debug();

@@ -33,6 +33,7 @@ const MOST_WAITING: usize = 8;
 /// The bound.
 pub struct SlowHashes {
     permits: Arc<Semaphore>,
+    cores: usize,
     /// How many wait or run, by digest of the hash.
     waiting: Arc<Mutex<BTreeMap<[u8; 32], usize>>>,
 }
@@ -56,7 +57,12 @@ impl Drop for Waiting {
 impl SlowHashes {
     /// At most so many at a time.
     pub fn new(cores: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(cores)), waiting: Arc::default() }
+        Self { permits: Arc::new(Semaphore::new(cores)), cores, waiting: Arc::default() }
+    }
+
+    /// How many are compared now, and how many may be.
+    pub fn under_way(&self) -> (usize, usize) {
+        (self.cores.saturating_sub(self.permits.available_permits()), self.cores)
     }
 
     /// Whether this is the value that was hashed.

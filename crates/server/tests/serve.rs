@@ -136,6 +136,26 @@ fn the_first_start_makes_what_is_missing_and_the_second_finds_it() {
 }
 
 #[test]
+fn systemd_is_told_when_the_server_is_ready_and_when_it_ends() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(AMPLE)).expect("set");
+    let told = || {
+        let mut bytes = [0; 256];
+        let length = socket.recv(&mut bytes).expect("a datagram");
+        String::from_utf8_lossy(&bytes[..length]).trim_end().to_owned()
+    };
+    let mut server = start(serve(&directory.path().join("data")).env("NOTIFY_SOCKET", &path));
+    assert_eq!(told(), "READY=1");
+    // Whoever is told may ask at once.
+    assert_eq!(status(&get(&server.ops, "/readyz")), "200");
+    server.signal("TERM");
+    assert_eq!(told(), "STOPPING=1");
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
 fn what_cannot_start_says_why_in_one_sentence() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path();

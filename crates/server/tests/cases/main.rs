@@ -5,6 +5,7 @@ mod harness;
 
 mod attacks;
 mod commands;
+mod dashboards;
 mod forge;
 mod forged_claims;
 mod forged_headers;
