@@ -78,6 +78,7 @@ fn realm() -> Realm {
             scope: ScopeSettings::default(),
             basic: BasicEncoding::Form,
             staleness: Staleness::default(),
+            retention: Retention::default(),
         },
     }
 }

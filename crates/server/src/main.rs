@@ -4,6 +4,7 @@ mod admin;
 mod chance;
 mod cli;
 mod demo;
+mod egress;
 mod event_log;
 mod framing;
 mod listener;
@@ -17,6 +18,7 @@ mod seal;
 mod serve;
 mod settings;
 mod slow_hash;
+mod webhooks;
 mod workers;
 
 use std::process::ExitCode;
