@@ -30,7 +30,7 @@ pub enum Start {
     First,
     /// Somewhere.
     #[default]
-    Anywhere,
+    Midway,
 }
 
 /// Something that is not as it was sealed.

@@ -58,7 +58,9 @@ async fn no_special_address_sees_a_connection() {
         "[fe80::1]",
     ] {
         let outcome = post(&format!("https://{host}:{port}/"), Ground::Public).await;
-        assert_eq!(outcome, Err(EgressError::Forbidden), "{host}");
+        // Some resolvers know no `localhost.` with a dot.
+        let unknown = host == "localhost." && outcome == Err(EgressError::Unknown);
+        assert!(unknown || outcome == Err(EgressError::Forbidden), "{host}: {outcome:?}");
     }
     for host in ["[::1]", "[0:0:0:0:0:0:0:1]"] {
         assert_eq!(post(&format!("https://{host}:{port6}/"), Ground::Public).await, Err(EgressError::Forbidden), "{host}");

@@ -4,6 +4,7 @@
 mod harness;
 
 mod attacks;
+mod audit_trail;
 mod commands;
 mod forge;
 mod forged_claims;
@@ -11,6 +12,7 @@ mod forged_headers;
 mod invariants;
 mod ledger;
 mod replay;
+mod webhooks;
 
 use replay::{directory, replay};
 

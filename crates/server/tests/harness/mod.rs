@@ -88,6 +88,17 @@ impl Server {
         std::os::unix::fs::PermissionsExt::mode(&metadata.permissions())
     }
 
+    /// The data directory.
+    pub fn data(&self) -> std::path::PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Ends the process at once; its data stays until this value goes.
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
