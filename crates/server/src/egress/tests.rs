@@ -28,7 +28,7 @@ async fn post(url: &str, ground: Ground) -> Result<StatusCode, EgressError> {
     Egress::new().post(&url, ground, HeaderMap::new(), Bytes::from_static(b"{}")).await
 }
 
-/// The targets of row DR-07 of the attack catalogue.
+/// Rows: DR-07.
 #[tokio::test]
 async fn no_special_address_sees_a_connection() {
     let (port, seen) = canary("127.0.0.1", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");

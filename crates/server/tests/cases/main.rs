@@ -5,6 +5,7 @@ mod harness;
 
 mod attacks;
 mod audit_trail;
+mod blocked_log;
 mod commands;
 mod forge;
 mod forged_claims;

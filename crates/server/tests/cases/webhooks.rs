@@ -197,6 +197,7 @@ fn a_dead_receiver_delays_neither_requests_nor_other_webhooks() {
     }
 }
 
+/// Rows: DR-07.
 #[test]
 fn nothing_is_sent_where_it_must_not_go() {
     let server = warm_server("fixture.toml");
