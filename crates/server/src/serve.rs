@@ -195,7 +195,7 @@ impl Server {
         // What was counted and changed in the last second.
         let last = move || {
             workers::flush(&node);
-            workers::seal_audit(&node);
+            workers::seal_audit(&node.engine);
         };
         let _ = tokio::task::spawn_blocking(last).await;
         let _ = std::fs::remove_file(&self.socket);

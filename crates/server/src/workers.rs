@@ -6,6 +6,7 @@ use crate::node::Node;
 use crate::request::Moment;
 use jeton_core::chain;
 use jeton_core::refusal::Fault;
+use jeton_core::run::Engine;
 use jeton_core::snapshot::RealmState;
 use jeton_core::world::Facts;
 use std::sync::atomic::Ordering;
@@ -54,10 +55,9 @@ fn write(node: &Weak<Node>) {
 }
 
 /// Adds to the chain what is not sealed yet.
-pub fn seal_audit(node: &Node) {
+pub fn seal_audit(engine: &Engine) {
     loop {
-        let moment = Moment::present();
-        let (engine, facts) = (&node.engine, Facts::default());
+        let (moment, facts) = (Moment::present(), Facts::default());
         match engine.transact(&moment.world(&facts), |records, world| chain::seal(records, world, engine.data())) {
             Ok(count) if count < chain::ENTRIES => return,
             Ok(_) => {}
@@ -71,7 +71,7 @@ pub fn seal_audit(node: &Node) {
 fn seal(node: &Weak<Node>) {
     for round in 0_u64.. {
         let Some(node) = node.upgrade() else { return };
-        seal_audit(&node);
+        seal_audit(&node.engine);
         if round.is_multiple_of(ROUNDS_PER_FORGETTING) {
             forget_audit(&node);
         }

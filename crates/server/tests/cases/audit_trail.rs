@@ -88,23 +88,19 @@ fn named(report: &Value, key: &str, what: &str) -> bool {
     })
 }
 
-/// Rows: AD-06.
-#[test]
-fn whatever_is_done_to_the_trail_behind_the_server_is_named() {
-    let trail = Sealed::new();
-    let (last, one) = (trail.key_of(0), trail.key_of(1));
+/// What is done, in the words of the database, and what must be told of which record.
+fn touches(last: &str, one: &str) -> Vec<(&'static str, String, String, &'static str)> {
     let put_in = format!("{}ffff", &last[..28]);
-    assert!(verdict(trail.touched("").path(), &[]).0, "an untouched copy is whole");
-    let cases = [
+    vec![
         (
             "an edited record",
             format!(
                 "update audit set body = replace(body, 'client.enable', 'client.dosable') where lower(hex(\"key\")) = '{last}'"
             ),
-            last.as_str(),
+            last.to_owned(),
             "edited",
         ),
-        ("a deleted record", format!("delete from audit where lower(hex(\"key\")) = '{one}'"), one.as_str(), "deleted"),
+        ("a deleted record", format!("delete from audit where lower(hex(\"key\")) = '{one}'"), one.to_owned(), "deleted"),
         (
             "two records that changed places",
             format!(
@@ -112,45 +108,56 @@ fn whatever_is_done_to_the_trail_behind_the_server_is_named() {
                  update audit set body = replace((select body from audit where lower(hex(\"key\")) = '{last}'), '{last}', '{one}') where lower(hex(\"key\")) = '{one}'; \
                  update audit set body = replace((select body from a), '{one}', '{last}') where lower(hex(\"key\")) = '{last}'"
             ),
-            one.as_str(),
+            one.to_owned(),
             "edited",
         ),
-        ("a deleted block", "delete from audit_seal where sequence = 2".into(), "", "are missing"),
-        ("a deleted beginning", "delete from audit_seal where sequence = 1".into(), "", "the chain begins with block 2"),
+        ("a deleted block", "delete from audit_seal where sequence = 2".into(), String::new(), "are missing"),
+        (
+            "a deleted beginning",
+            "delete from audit_seal where sequence = 1".into(),
+            String::new(),
+            "the chain begins with block 2",
+        ),
         (
             "an edited block",
             "update audit_seal set body = replace(body, '\"late\":0', '\"late\":1') where sequence = 2".into(),
-            "",
+            String::new(),
             "its hash is another one",
         ),
         (
             "a record that was put in",
             format!(
-                "insert into audit (\"key\", version, body_version, body, realm, request_id) \
-                 select x'{put_in}', version, body_version, replace(body, '{last}', '{put_in}'), realm, request_id from audit \
-                 where lower(hex(\"key\")) = '{last}'"
+                "insert into audit select x'{put_in}', version, body_version, null, realm, request_id, \
+                 replace(body, '{last}', '{put_in}') from audit where lower(hex(\"key\")) = '{last}'"
             ),
-            put_in.as_str(),
+            put_in.to_owned(),
             "in no block",
         ),
         (
             "a record that was doubled",
             format!(
-                "insert into audit (\"key\", version, body_version, body, realm, request_id) \
-                 select x'{put_in}', version, body_version, body, realm, request_id from audit \
+                "insert into audit select x'{put_in}', version, body_version, null, realm, request_id, body from audit \
                  where lower(hex(\"key\")) = '{last}'"
             ),
-            last.as_str(),
+            last.to_owned(),
             "stands twice",
         ),
         (
             "a cut end that left the records",
             "delete from audit_seal where sequence = (select max(sequence) from audit_seal)".into(),
-            last.as_str(),
+            last.to_owned(),
             "in no block",
         ),
-    ];
-    for (what, statements, key, told) in &cases {
+    ]
+}
+
+/// Rows: AD-06.
+#[test]
+fn whatever_is_done_to_the_trail_behind_the_server_is_named() {
+    let trail = Sealed::new();
+    let (last, one) = (trail.key_of(0), trail.key_of(1));
+    assert!(verdict(trail.touched("").path(), &[]).0, "an untouched copy is whole");
+    for (what, statements, key, told) in &touches(&last, &one) {
         let output = jeton(trail.touched(statements).path(), &["audit", "verify"]);
         assert!(!output.status.success(), "{what} is not noticed:\n{}", said(&output));
         let (whole, report) = verdict(trail.touched(statements).path(), &[]);

@@ -5,10 +5,12 @@ use crate::harness::{Server, said};
 use crate::replay::warm_server;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -101,6 +103,31 @@ fn read(stream: &TcpStream) -> Option<Message> {
     Some(Message { headers, body: String::from_utf8(body).ok()? })
 }
 
+/// What the library of Standard Webhooks says of a message and of one that was changed on the way; none where it is missing.
+fn library(message: &Message) -> Option<Vec<String>> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    if !top.join("interop/node/node_modules/standardwebhooks").exists() {
+        println!("skipped: the library of Standard Webhooks is missing; tools/install-interop installs it");
+        let all = std::env::var("JETON_REQUIRE").is_ok_and(|what| what == "all");
+        assert!(!all, "JETON_REQUIRE=all, but it is missing");
+        return None;
+    }
+    let mut child = Command::new("node")
+        .arg(top.join("interop/node/webhook_verifier.mjs"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("node starts");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    for body in [message.body.clone(), message.body.replace("build-7", "build-8")] {
+        let line = json!({ "secret": SECRET, "headers": message.headers, "body": body });
+        writeln!(stdin, "{line}").expect("node reads");
+    }
+    drop(stdin);
+    let output = child.wait_with_output().expect("node ends");
+    Some(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+}
+
 /// Makes a webhook at the machine, with the secret of these tests.
 fn create(server: &Server, name: &str, url: &str, more: &[&str]) {
     let file = server.data().join("webhook.secret");
@@ -132,6 +159,9 @@ fn a_message_is_sent_again_under_its_id_until_it_is_taken() {
     run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out"]);
     let messages = receiver.wait(3, &server);
     assert!(messages.iter().all(Message::is_signed), "{messages:#?}");
+    if let Some(verdicts) = library(&messages[0]) {
+        assert_eq!(verdicts, ["client.suspended", "WebhookVerificationError"]);
+    }
     let ids: Vec<&String> = messages.iter().map(|message| &message.headers["webhook-id"]).collect();
     assert!(ids.iter().all(|id| *id == ids[0]) && messages.iter().all(|message| message.body == messages[0].body), "{ids:?}");
     let told = messages[0].json();
@@ -231,16 +261,16 @@ fn nothing_is_sent_where_it_must_not_go() {
     }
     run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out"]);
     let deadline = Instant::now() + Duration::from_secs(60);
-    for index in 0..hosts.len() {
+    for (index, host) in hosts.iter().enumerate() {
         loop {
             let shown = listed(&server, &format!("inner-{index}"));
             if let Some(reason) = shown["last_error"].as_str() {
                 // Some resolvers know no `localhost.` with a dot.
                 let refused = ["may not be reached", "cannot be resolved"].iter().any(|told| reason.contains(told));
-                assert!(refused, "{}: {reason}", hosts[index]);
+                assert!(refused, "{host}: {reason}");
                 break;
             }
-            assert!(Instant::now() < deadline, "{}: {shown:#}", hosts[index]);
+            assert!(Instant::now() < deadline, "{host}: {shown:#}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
