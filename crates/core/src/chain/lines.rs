@@ -44,30 +44,39 @@ pub fn lines_of(
         return Ok(lines);
     }
     for (index, entry) in block.entries.iter().enumerate() {
-        let audit = if shown.includes(entry.realm) { Some(read(entry.key)?) } else { None };
-        lines.push(line(block.sequence, index, entry, audit)?);
+        let found = match shown.includes(entry.realm).then(|| read(entry.key)) {
+            None => Found::Withheld,
+            Some(Ok(Some(audit))) => Found::Record(audit),
+            Some(Ok(None)) => Found::Gone,
+            Some(Err(Fault::Corrupt(_))) => Found::Unreadable,
+            Some(Err(fault)) => return Err(fault),
+        };
+        lines.push(line(block.sequence, index, entry, found)?);
     }
     Ok(lines)
 }
 
-fn line(block: u64, index: usize, entry: &SealedEntry, audit: Option<Option<Audit>>) -> Result<Value, Fault> {
+/// What became of a record of a block.
+enum Found {
+    Withheld,
+    Record(Audit),
+    Unreadable,
+    Gone,
+}
+
+fn line(block: u64, index: usize, entry: &SealedEntry, found: Found) -> Result<Value, Fault> {
     let at = entry.key.created_at().to_rfc3339();
-    let place = |what: &str| json!({ "line": what, "block": block, "index": index });
-    let (mut line, more) = match audit {
-        None => (place("withheld"), json!({ "leaf": leaf(entry) })),
-        // What was sealed is said again, so that a changed record can be told from a changed block.
-        Some(Some(audit)) => {
+    // What was sealed is said again, so that a changed record can be told from a changed block.
+    let sealed = || json!({ "key": entry.key, "realm": entry.realm, "digest": entry.digest });
+    Ok(match found {
+        Found::Withheld => json!({ "line": "withheld", "block": block, "index": index, "leaf": leaf(entry) }),
+        Found::Gone => json!({ "line": "gone", "block": block, "index": index, "at": at, "sealed": sealed() }),
+        Found::Unreadable => {
+            json!({ "line": "record", "block": block, "index": index, "at": at, "sealed": sealed(), "record": "unreadable" })
+        }
+        Found::Record(audit) => {
             let record = serde_json::to_value(audit).map_err(|_| Fault::Broken("an audit record cannot be written as JSON"))?;
-            let entry = json!({ "key": entry.key, "realm": entry.realm, "digest": entry.digest });
-            (place("record"), json!({ "at": at, "sealed": entry, "record": record }))
+            json!({ "line": "record", "block": block, "index": index, "at": at, "sealed": sealed(), "record": record })
         }
-        Some(None) => {
-            let entry = json!({ "key": entry.key, "realm": entry.realm, "digest": entry.digest });
-            (place("gone"), json!({ "at": at, "sealed": entry }))
-        }
-    };
-    if let (Some(line), Value::Object(more)) = (line.as_object_mut(), more) {
-        line.extend(more);
-    }
-    Ok(line)
+    })
 }

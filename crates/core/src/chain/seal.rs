@@ -22,7 +22,11 @@ pub fn seal(records: &mut Records<'_>, world: &World<'_>, data: &DataKeys) -> Re
     let last: Option<AuditSeal> = records.scan(blocks(), None, Order::Descending, 1)?.pop();
     let mut entries = Vec::with_capacity(marks.len());
     for mark in &marks {
-        let audit: Option<Audit> = records.read(mark.key)?;
+        // What cannot be read must not hold up the chain; it is told as lost.
+        let audit: Option<Audit> = match records.read(mark.key) {
+            Err(Fault::Corrupt(_)) => None,
+            read => read?,
+        };
         let realm = audit.as_ref().and_then(|audit| audit.realm);
         entries.push(SealedEntry { key: mark.key, realm, digest: audit.as_ref().map(digest) });
         records.delete(mark);

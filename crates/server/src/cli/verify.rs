@@ -99,7 +99,7 @@ fn of_installation(settings: &Settings, mut expected: Expected) -> Result<(Repor
     let row = |name: &str| jeton_core::admin::command(name).ok_or_else(|| CliError(format!("there is no command {name}")));
     // The keys come first: what is sealed while the chain is read is not missed.
     let (mut sealed, mut twice, mut waiting) = (BTreeSet::new(), Vec::new(), 0);
-    pages(&reach, row("audit.keys")?, Given::new(), |page| {
+    let listed = pages(&reach, row("audit.keys")?, Given::new(), |page| {
         for item in page["items"].as_array().into_iter().flatten() {
             match (item["state"].as_str(), item["key"].as_str().and_then(Key::parse)) {
                 (Some("sealed"), Some(key)) if sealed.insert(key) => {}
@@ -108,7 +108,7 @@ fn of_installation(settings: &Settings, mut expected: Expected) -> Result<(Repor
             }
         }
         Ok(())
-    })?;
+    });
     let mut verifier: Option<Verifier> = None;
     pages(&reach, row("audit.export")?, Given::new(), |page| {
         for line in page["items"].as_array().into_iter().flatten() {
@@ -125,6 +125,8 @@ fn of_installation(settings: &Settings, mut expected: Expected) -> Result<(Repor
     let loose: Vec<Key> = sealed.into_iter().filter(|key| !verifier.holds(*key)).collect();
     let mut report = verifier.finish();
     let what = || "the record is in no block: it was put in, or its block was cut off".to_owned();
+    // A record that cannot even be listed is named by the fault.
+    report.findings.extend(listed.err().map(|error| Finding { block: 0, key: None, what: error.to_string() }));
     let again = || "the record stands twice: one was put in".to_owned();
     report.findings.extend(twice.into_iter().map(|key| Finding { block: 0, key: Some(key), what: again() }));
     report.findings.extend(loose.into_iter().map(|key| Finding { block: 0, key: Some(key), what: what() }));

@@ -163,6 +163,9 @@ fn whatever_is_done_to_the_trail_behind_the_server_is_named() {
         let (whole, report) = verdict(trail.touched(statements).path(), &[]);
         assert!(!whole && named(&report, key, told), "{what} is not named: {key} {told}\n{report:#}");
     }
+    let unreadable = format!("update audit set body = '{{}}' where lower(hex(\"key\")) = '{last}'");
+    let (whole, report) = verdict(trail.touched(&unreadable).path(), &[]);
+    assert!(!whole && named(&report, &last, "cannot be read"), "{report:#}");
     // Whoever cuts the end together with its records leaves a shorter chain; a noted head tells.
     let cut = trail.touched(&format!(
         "delete from audit_seal where sequence = (select max(sequence) from audit_seal); \
