@@ -4,6 +4,7 @@
 //! source of randomness, no SQL and no spelling of the protocol: it receives canonical requests and answers canonical answers.
 
 pub mod admin;
+pub mod chain;
 pub mod client_auth;
 pub mod endpoint;
 pub mod event;
@@ -12,6 +13,7 @@ pub mod grant;
 pub mod guard;
 pub mod inspect;
 pub mod name;
+pub mod notice;
 pub mod record;
 pub mod refusal;
 pub mod run;

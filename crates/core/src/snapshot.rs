@@ -11,6 +11,7 @@ use jeton_jose::{CompactSigner, KeySet, MacKey, SealKey, SigningKey, b64};
 use quick_cache::sync::Cache;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use zeroize::Zeroizing;
 
 /// The keys under which data is kept, derived from one root that the seal key wraps.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub struct DataKeys {
     root: SealKey,
     hashes: MacKey,
     signing_keys: SealKey,
+    webhooks: SealKey,
 }
 
 impl DataKeys {
@@ -26,7 +28,27 @@ impl DataKeys {
     pub fn new(root: SealKey) -> Self {
         let hashes = root.derive_mac("hashes of secrets", b"");
         let signing_keys = root.derive("signing keys", b"");
-        Self { root, hashes, signing_keys }
+        let webhooks = root.derive("secrets of webhooks", b"");
+        Self { root, hashes, signing_keys, webhooks }
+    }
+
+    /// The seed of the key that signs the audit chain. It follows from the root and is kept nowhere.
+    #[must_use]
+    pub fn audit_seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.root.derive_mac("audit chain", b"").mac(&[b"Ed25519 seed"]))
+    }
+
+    /// Seals the secret of a webhook for its record.
+    #[must_use]
+    pub fn seal_webhook_secret(&self, nonce: [u8; 12], webhook: Key, secret: &[u8]) -> String {
+        b64::encode(&self.webhooks.seal(nonce, webhook.as_bytes(), secret))
+    }
+
+    /// Opens what [`DataKeys::seal_webhook_secret`] sealed.
+    pub fn open_webhook_secret(&self, webhook: Key, sealed: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        let corrupt = || Fault::Corrupt(format!("webhook {webhook}: its secret cannot be opened with this seal key"));
+        let sealed = b64::decode(sealed.as_bytes()).map_err(|_| corrupt())?;
+        self.webhooks.open(webhook.as_bytes(), &sealed).map_err(|_| corrupt())
     }
 
     /// What is kept of a secret of this realm: a keyed hash, base64url.

@@ -4,7 +4,9 @@
 
 use crate::event::{Adoption, Event, Outcome};
 use crate::name::{Key, RequestId, Time};
-use crate::record::{Client, ClientKind, JournalEntry, LastUse, SecretHash, Usage, entries_of_client, usage_of_client};
+use crate::record::{
+    Client, ClientKind, JournalEntry, LastUse, Retention, SecretHash, Usage, entries_of_client, usage_of_client,
+};
 use crate::run::Engine;
 use crate::store::{Order, Place, Records};
 use crate::world::{Stop, World};
@@ -17,10 +19,6 @@ pub const JOURNAL_KEPT: usize = 200;
 const JOURNAL_AT_ONCE: usize = 50;
 /// Entries of one shard; more are not counted until the next flush.
 const SHARD_CAPACITY: usize = 10_000;
-/// Days after which a refusal is forgotten.
-const JOURNAL_DAYS: i64 = 30;
-/// Days after which an hour's usage is forgotten.
-const USAGE_DAYS: i64 = 400;
 /// Records that one transaction writes.
 const CHUNK: usize = 500;
 const SHARDS: usize = 16;
@@ -40,9 +38,13 @@ struct Shard {
 
 #[derive(Clone, Copy, Default)]
 struct Counts {
+    realm: Option<Key>,
     issued: u64,
     refused: u64,
 }
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
 
 impl Tally {
     /// Counts nothing yet.
@@ -62,6 +64,7 @@ impl Tally {
         }
         if let Some(client) = client {
             let counts = shard.usage.entry((client, world.now.seconds().div_euclid(3600))).or_default();
+            counts.realm = event.realm.as_ref().map(|(realm, _)| *realm);
             match event.outcome {
                 Outcome::Issued => counts.issued += 1,
                 Outcome::Refused(_) => counts.refused += 1,
@@ -89,7 +92,8 @@ impl Tally {
                 endpoint: event.endpoint.to_owned(),
                 why: why.row().id.to_owned(),
                 request_id: RequestId::clone(world.request_id),
-                expires_at: world.now.plus_seconds(JOURNAL_DAYS * 86_400),
+                // The realm's rule is applied when the entry is written.
+                expires_at: world.now,
             });
         }
     }
@@ -97,6 +101,11 @@ impl Tally {
     /// Writes down what was counted. What cannot be written is lost; the first error says why.
     pub fn flush(&self, engine: &Engine, world: &World<'_>) -> Result<(), Stop> {
         let mut outcome = Ok(());
+        let kept = |realm: Option<Key>| {
+            let snapshot = engine.memory.snapshot.load();
+            let state = realm.and_then(|realm| snapshot.realm(realm));
+            state.map_or_else(Retention::default, |state| state.realm.settings.retention)
+        };
         let mut write = |decide: &mut dyn FnMut(&mut Records<'_>, &World<'_>) -> Result<(), Stop>| {
             let written = engine.transact(world, decide);
             if outcome.is_ok() {
@@ -107,7 +116,9 @@ impl Tally {
             let taken = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
             let usage: Vec<_> = taken.usage.into_iter().collect();
             for chunk in usage.chunks(CHUNK) {
-                write(&mut |records, world| chunk.iter().try_for_each(|counted| write_usage(records, world, *counted)));
+                write(&mut |records, world| {
+                    chunk.iter().try_for_each(|counted| write_usage(records, world, (*counted, kept(counted.1.realm).usage_days)))
+                });
             }
             let last_uses: Vec<_> = taken.last_uses.into_iter().collect();
             for chunk in last_uses.chunks(CHUNK) {
@@ -116,7 +127,9 @@ impl Tally {
             for (client, adoptions) in taken.adoptions {
                 write(&mut |records, _| adopt(records, client, &adoptions));
             }
-            for ((realm, client), entries) in taken.journal {
+            for ((realm, client), mut entries) in taken.journal {
+                let days = kept(Some(realm)).journal_days;
+                entries.iter_mut().for_each(|entry| entry.expires_at = entry.expires_at.plus_seconds(days * DAY));
                 write(&mut |records, _| write_journal(records, realm, client, &entries));
             }
         }
@@ -130,7 +143,11 @@ impl Default for Tally {
     }
 }
 
-fn write_usage(records: &mut Records<'_>, world: &World<'_>, ((client, hour), counts): ((Key, i64), Counts)) -> Result<(), Stop> {
+fn write_usage(
+    records: &mut Records<'_>,
+    world: &World<'_>,
+    (((client, hour), counts), days): (((Key, i64), Counts), i64),
+) -> Result<(), Stop> {
     let mut lookup = usage_of_client(client);
     lookup.prefix.push(crate::record::Value::Integer(hour));
     match records.find::<Usage>(lookup)? {
@@ -145,7 +162,7 @@ fn write_usage(records: &mut Records<'_>, world: &World<'_>, ((client, hour), co
             hour,
             issued: counts.issued,
             refused: counts.refused,
-            expires_at: world.now.plus_seconds(USAGE_DAYS * 86_400),
+            expires_at: world.now.plus_seconds(days * DAY),
         })?,
     }
     Ok(())

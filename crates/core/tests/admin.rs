@@ -1,12 +1,17 @@
 //! Admin commands over the store in memory: what they change, what they refuse, and what they write down.
 
+#[path = "admin/chain.rs"]
+mod chain;
+#[path = "admin/webhooks.rs"]
+mod webhooks;
+
 use jeton_core::admin::{AREAS, AdminStop, Args, DialectOffer, ParamNeed, command, commands};
 use jeton_core::client_auth::{Credentials, Known};
 use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{Issuer, Key, Label, RealmName, RequestId, Time};
 use jeton_core::record::{
     AccessTokenFormat, AccessTokenSettings, Actor, AudienceRule, BasicEncoding, ClaimRow, ClaimShape, ClaimSource, Client,
-    JournalEntry, KeySettings, Permission, RealmSettings, ScopeSettings, Staleness, client_by_id, realm_by_name,
+    JournalEntry, KeySettings, Permission, RealmSettings, Retention, ScopeSettings, Staleness, client_by_id, realm_by_name,
 };
 use jeton_core::run::{Caller, Engine};
 use jeton_core::store::Changing;
@@ -45,6 +50,7 @@ fn settings(format: AccessTokenFormat) -> RealmSettings {
         basic: BasicEncoding::Form,
         staleness: Staleness::default(),
         keys: KeySettings::default(),
+        retention: Retention::default(),
     }
 }
 

@@ -79,6 +79,7 @@ fn realm() -> Realm {
             basic: BasicEncoding::Form,
             staleness: Staleness::default(),
             keys: KeySettings::default(),
+            retention: Retention::default(),
         },
     }
 }

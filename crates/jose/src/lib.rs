@@ -25,7 +25,7 @@ pub use digest::sha256;
 pub use error::JoseError;
 pub use jws::{CompactSigner, Header, MAX_KID_LEN, Unverified, parse_compact, sign_compact};
 pub use key_set::KeySet;
-pub use mac::{MacKey, constant_time_eq};
+pub use mac::{MacKey, constant_time_eq, hmac_sha256};
 pub use public_key::PublicKey;
 pub use seal::{SEAL_OVERHEAD, SealKey};
 pub use signing_key::SigningKey;

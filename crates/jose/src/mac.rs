@@ -34,6 +34,13 @@ impl fmt::Debug for MacKey {
     }
 }
 
+/// The plain HMAC-SHA256 of one message under a key of any length (RFC 2104), for signatures that others check.
+#[must_use]
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
+    tag.as_ref().try_into().expect("HMAC-SHA256 has 32 bytes")
+}
+
 /// Compares two byte strings in a time that depends on their lengths only, never on their contents.
 #[must_use]
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
@@ -53,6 +60,14 @@ mod tests {
                 assert_eq!(constant_time_eq(&key.mac(one), &key.mac(other)), i == j, "{i} {j}");
             }
         }
+    }
+
+    #[test]
+    fn a_plain_hash_is_the_one_of_rfc_4231() {
+        // RFC 4231 §4.3, test case 2.
+        let hex: String =
+            hmac_sha256(b"Jefe", b"what do ya want for nothing?").iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
     }
 
     #[test]

@@ -85,6 +85,19 @@ impl SigningKey {
         Ok(Self { pair, public: PublicKey::new(algorithm, numbers)? })
     }
 
+    /// The Ed25519 key of a seed (RFC 8032 §5.1.5), for keys that are derived from another one instead of kept.
+    ///
+    /// # Errors
+    /// `Library` when the library fails.
+    pub fn ed25519_from_seed(seed: &[u8; 32]) -> Result<Self, JoseError> {
+        // RFC 8410 §7: a PKCS#8 structure of this algorithm is a constant, then the seed.
+        const BEFORE: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+        let der = Zeroizing::new([&BEFORE[..], seed].concat());
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map_err(|_| JoseError::Library)?;
+        let x = pair.public_key().as_ref().to_vec();
+        Ok(Self { pair: Pair::Ed25519(pair), public: PublicKey::new(Algorithm::EdDsa, Numbers::Ed25519 { x })? })
+    }
+
     /// The RFC 7638 thumbprint of the public key (SHA-256, base64url, 43 characters).
     #[must_use]
     pub fn kid(&self) -> &str {

@@ -5,6 +5,7 @@ mod backup;
 mod chance;
 mod cli;
 mod demo;
+mod egress;
 mod event_log;
 mod extras;
 mod footprint;
@@ -21,6 +22,7 @@ mod seal;
 mod serve;
 mod settings;
 mod slow_hash;
+mod webhooks;
 mod workers;
 
 use std::process::ExitCode;

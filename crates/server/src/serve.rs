@@ -8,7 +8,7 @@ use crate::node::{CHANGES, Node, READINGS, Reads};
 use crate::request::Moment;
 use crate::settings::{LogFormat, Settings, SettingsError, flags};
 use crate::slow_hash::SlowHashes;
-use crate::{log, seal, workers};
+use crate::{log, seal, webhooks, workers};
 use clap::ArgMatches;
 use hyper_util::server::graceful::GracefulShutdown;
 use jeton_core::admin::is_admin_realm;
@@ -154,6 +154,7 @@ impl Server {
             socket,
         };
         workers::start(&node);
+        tokio::spawn(webhooks::tell(Arc::downgrade(&node)));
         let listening = Listening::new(node, graceful, stopped);
         tokio::spawn(listening.clone().tcp(public, Face::Public, Some(settings.max_connections)));
         tokio::spawn(listening.clone().tcp(admin, Face::Admin(Caller::Network), None));
@@ -189,8 +190,12 @@ impl Server {
             tracing::warn!("some requests did not finish in time");
         }
         let node = Arc::clone(&self.node);
-        // What was counted in the last second.
-        let _ = tokio::task::spawn_blocking(move || workers::flush(&node)).await;
+        // What was counted and changed in the last second.
+        let last = move || {
+            workers::flush(&node);
+            workers::seal_audit(&node.engine);
+        };
+        let _ = tokio::task::spawn_blocking(last).await;
         let _ = std::fs::remove_file(&self.socket);
     }
 }

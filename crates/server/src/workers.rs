@@ -5,6 +5,10 @@ use crate::chance;
 use crate::node::Node;
 use crate::request::Moment;
 use crate::rotation;
+use jeton_core::chain;
+use jeton_core::refusal::Fault;
+use jeton_core::run::Engine;
+use jeton_core::snapshot::RealmState;
 use jeton_core::world::Facts;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -18,9 +22,15 @@ const ROUNDS_PER_SWEEP: u64 = 30;
 /// Most rows that go in one sweep.
 const SWEPT_AT_ONCE: usize = 1000;
 
+/// So often is looked for what a realm's rules forget.
+const ROUNDS_PER_FORGETTING: u64 = 60;
+/// Most audit records that are forgotten at once.
+const FORGOTTEN_AT_ONCE: usize = 500;
+
 /// Starts the workers. They end with the node.
 pub fn start(node: &Arc<Node>) {
-    for (name, work) in [("follower", follow as fn(&Weak<Node>)), ("writer", write), ("rotator", rotation::run)] {
+    for (name, work) in [("follower", follow as fn(&Weak<Node>)), ("writer", write), ("sealer", seal), ("rotator", rotation::run)]
+    {
         let node = Arc::downgrade(node);
         if let Err(error) = thread::Builder::new().name(name.into()).spawn(move || work(&node)) {
             tracing::error!(%error, name, "a worker cannot be started");
@@ -43,6 +53,48 @@ fn write(node: &Weak<Node>) {
         flush(&node);
         drop(node);
         thread::sleep(Duration::from_millis(PACE_MILLIS));
+    }
+}
+
+/// Adds to the chain what is not sealed yet.
+pub fn seal_audit(engine: &Engine) {
+    loop {
+        let (moment, facts) = (Moment::present(), Facts::default());
+        match engine.transact(&moment.world(&facts), |records, world| chain::seal(records, world, engine.data())) {
+            Ok(count) if count < chain::ENTRIES => return,
+            Ok(_) => {}
+            // What is not sealed waits; a store that is silent is told of by the follower.
+            Err(Fault::Unavailable(_)) => return,
+            Err(fault) => return tracing::error!(%fault, "the audit trail cannot be sealed"),
+        }
+    }
+}
+
+fn seal(node: &Weak<Node>) {
+    for round in 0_u64.. {
+        let Some(node) = node.upgrade() else { return };
+        seal_audit(&node.engine);
+        if round.is_multiple_of(ROUNDS_PER_FORGETTING) {
+            forget_audit(&node);
+        }
+        drop(node);
+        thread::sleep(Duration::from_millis(PACE_MILLIS));
+    }
+}
+
+/// Forgets what the realms' rules forget: one step of each realm.
+fn forget_audit(node: &Node) {
+    let snapshot = node.engine.memory.snapshot.load();
+    let has_rule = |state: &&Arc<RealmState>| state.realm.settings.retention.audit_days.is_some();
+    for realm in snapshot.realms().filter(has_rule).map(|state| state.realm.key) {
+        let moment = Moment::present();
+        let (engine, facts) = (&node.engine, Facts::default());
+        let forgotten = engine.transact(&moment.world(&facts), |records, world| {
+            chain::forget(records, world, engine.data(), (realm, FORGOTTEN_AT_ONCE))
+        });
+        if let Err(fault) = forgotten {
+            tracing::warn!(%fault, "audit records cannot be forgotten");
+        }
     }
 }
 

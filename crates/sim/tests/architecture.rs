@@ -85,6 +85,14 @@ fn only_the_store_speaks_sql() {
 }
 
 #[test]
+fn there_is_one_way_out() {
+    let tree = Tree::read();
+    // PostgreSQL is asked by the store, through its driver.
+    let ours = tree.sources.iter().filter(|file| file.path.starts_with("crates/") && !file.path.starts_with("crates/store/"));
+    expect_none(ours.flat_map(purity::ways_out).collect());
+}
+
+#[test]
 fn no_rust_file_names_a_provider() {
     let tree = Tree::read();
     let names = providers::names(&tree.dialects);

@@ -2,6 +2,7 @@
 
 use super::{AdminStop, DialectOffer};
 use crate::name::{ClientId, Key, RealmName, RequestId, ResourceIdentifier, Time};
+use crate::notice::{self, Notice};
 use crate::record::{
     Actor, Audit, Client, Lookup, Realm, Record, ResourceServer, Status, client_by_id, realm_by_name, resource_by_identifier,
     resources_of_realm,
@@ -117,16 +118,35 @@ impl<'a, 'v> Act<'a, 'v> {
 
     /// Writes down what was changed. `detail` holds names and new values, never a secret.
     pub(super) fn audit(&mut self, realm: &Realm, action: &str, target: String, detail: Value) -> Result<(), AdminStop> {
+        self.audit_in(Some(realm), action, target, detail)
+    }
+
+    /// The same, where a change may concern the whole installation.
+    pub(super) fn audit_in(
+        &mut self,
+        realm: Option<&Realm>,
+        action: &str,
+        target: String,
+        detail: Value,
+    ) -> Result<(), AdminStop> {
         let record = Audit {
             key: self.new_key("audit"),
             actor: self.context.actor.clone(),
-            realm: Some(realm.key),
+            realm: realm.map(|realm| realm.key),
             action: action.to_owned(),
             target,
             detail,
             request_id: self.request_id().clone(),
         };
         self.insert(&record)
+    }
+
+    /// Tells webhooks of what was changed, in the same transaction.
+    pub(super) fn notify(&mut self, notice: &Notice<'_>) -> Result<(), AdminStop> {
+        if self.mode == Mode::Write {
+            notice::emit(self.records, self.world, notice)?;
+        }
+        Ok(())
     }
 
     /// Every realm, oldest first.

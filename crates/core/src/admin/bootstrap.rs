@@ -5,7 +5,7 @@ use super::{AREAS, AdminStop, show};
 use crate::name::{Issuer, Label, Mount, RealmName, ResourceIdentifier, ScopeToken, Time, Title};
 use crate::record::{
     AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, KeySettings, Placement, Profile, Realm, RealmSettings,
-    ResourceServer, ScopeEntry, ScopeSettings, Staleness, Status,
+    ResourceServer, Retention, ScopeEntry, ScopeSettings, Staleness, Status,
 };
 use crate::snapshot::RealmState;
 use serde_json::json;
@@ -89,6 +89,7 @@ fn realm(act: &mut Act<'_, '_>, issuer: &Issuer) -> Result<Realm, AdminStop> {
             basic: BasicEncoding::Form,
             staleness: Staleness::default(),
             keys: KeySettings::default(),
+            retention: Retention::default(),
         },
     })
 }

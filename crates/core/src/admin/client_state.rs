@@ -6,7 +6,8 @@ use super::client::{CLIENT, REALM, WRITE, change, dead_until, target};
 use super::command::{Answer, Command, Effect, Param, ParamKind};
 use super::{Act, AdminStop, Args, show};
 use crate::name::Title;
-use crate::record::{ApiKey, ClientKind, Status, keys_of_client};
+use crate::notice::Notice;
+use crate::record::{ApiKey, ClientKind, NoticeKind, Status, keys_of_client};
 use crate::store::Order;
 use serde_json::{Value, json};
 
@@ -39,7 +40,12 @@ pub(super) const COMMANDS: &[Command] = &[
         effect: Effect::Changes,
         run: |act, args| {
             let reason = Title::parse(args.word("reason")?)?;
-            stop(act, args, "client.suspend", Status::Suspended { reason })
+            let shown = stop(act, args, "client.suspend", Status::Suspended { reason: reason.clone() })?;
+            let realm = act.realm(args.word("realm")?)?;
+            let client = act.client(&realm, args.word("client")?)?;
+            let (kind, detail) = (NoticeKind::ClientSuspended, json!({ "reason": reason }));
+            act.notify(&Notice { kind, realm: &realm, client: Some(&client.client_id), detail })?;
+            Ok(shown)
         },
     },
     Command {

@@ -139,6 +139,8 @@ pub enum Answer {
     One(&'static [Field]),
     /// `items`, each an object, and `next` if there is more.
     List(&'static [Field]),
+    /// The same, which the command line prints as one JSON object a line, page by page until the end.
+    Lines(&'static [Field]),
     /// What was, or would be, changed: `changes`, `unchanged`, `applied`, `warnings`.
     Plan,
 }

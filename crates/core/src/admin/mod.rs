@@ -8,6 +8,7 @@ mod api_key;
 mod apply;
 mod args;
 mod audit;
+mod audit_export;
 mod bootstrap;
 mod client;
 mod client_entry;
@@ -26,6 +27,7 @@ mod show;
 mod signing_key;
 mod stop;
 mod token;
+mod webhook;
 
 pub use act::{ADMIN_REALM, ADMIN_RESOURCE, Act, Context};
 pub use args::{Args, parse_time, unknown};
@@ -48,6 +50,8 @@ pub const AREAS: &[(&str, &str)] = &[
     ("admin:credentials:read", "See the names and states of secrets and API keys; never their values."),
     ("admin:credentials:write", "Make, end and revoke secrets and API keys."),
     ("admin:audit:read", "See who changed what, and why requests were refused."),
+    ("admin:webhooks:read", "See webhooks and how they fare; never their secrets."),
+    ("admin:webhooks:write", "Make, try, stop and delete webhooks; so also have the audit trail sent somewhere."),
     ("admin:usage:read", "See how many tokens a client got."),
     ("admin:tokens:read", "Have tokens explained."),
     ("admin:apply:write", "Make everything be as a document says."),
@@ -62,9 +66,11 @@ const TABLES: &[&[Command]] = &[
     secret::COMMANDS,
     api_key::COMMANDS,
     audit::COMMANDS,
+    audit_export::COMMANDS,
     client_state::COMMANDS,
     apply::COMMANDS,
     token::COMMANDS,
+    webhook::COMMANDS,
 ];
 
 /// Every command.

@@ -286,6 +286,9 @@ fn check(act: &Act<'_, '_>, realm: &Realm, others: &[Realm]) -> Result<(), Admin
         return Err(AdminStop::Invalid(format!("realm {name}: a staleness limit is 1 second to 30 days")));
     }
     key_plan::check(realm, rotation::outlasted(act, realm))?;
+    if !realm.settings.retention.is_sound() {
+        return Err(AdminStop::Invalid(format!("realm {name}: retention is 1 to 36500 days, of the audit trail 30 to 36500")));
+    }
     check_claims(realm)
 }
 

@@ -1,6 +1,6 @@
 //! An audit record says who changed what and when; it is written in the transaction that makes the change.
 
-use super::{Column, ColumnType, Index, Kind, Lookup, Record, Value};
+use super::{AuditMark, Column, ColumnType, Index, Kind, Lookup, Record, Value};
 use crate::name::{Key, RequestId};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,9 @@ impl Record for Audit {
         ],
         version: 1,
     };
+
+    /// No audit record escapes the chain, whoever writes it.
+    const MARK: Option<&'static Kind> = Some(AuditMark::KIND);
 
     fn key(&self) -> Key {
         self.key

@@ -8,6 +8,7 @@ use std::fmt::Debug;
 
 mod api_key;
 mod audit;
+mod audit_seal;
 mod client;
 mod installation;
 mod journal;
@@ -17,9 +18,11 @@ mod revocation;
 mod signing_key;
 mod token_family;
 mod usage;
+mod webhook;
 
 pub use api_key::{ApiKey, key_by_hash, keys_of_client};
 pub use audit::{Actor, Audit, audit_of_realm, audit_of_request};
+pub use audit_seal::{AuditMark, AuditSeal, SealedEntry, blocks};
 pub use client::{
     AuthMethod, AuthMethods, Client, ClientKind, ClientSecret, GrantName, SecretHash, Status, client_by_id, clients_of_realm,
 };
@@ -27,13 +30,17 @@ pub use installation::{DataKey, Installation};
 pub use journal::{JournalEntry, entries_of_client, entries_of_request};
 pub use realm::{
     AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, ClaimRow, ClaimShape, ClaimSource, KEYS_KEPT,
-    KeySettings, Permission, Profile, Realm, RealmSettings, ScopeMeaning, ScopeOmitted, ScopeSettings, Staleness, realm_by_name,
+    KeySettings, Permission, Profile, Realm, RealmSettings, Retention, ScopeMeaning, ScopeOmitted, ScopeSettings, Staleness,
+    realm_by_name,
 };
 pub use resource_server::{Operation, Placement, ResourceServer, ScopeEntry, resource_by_identifier, resources_of_realm};
 pub use revocation::{Revocation, Revoked, revocation_of};
 pub use signing_key::{KeyEnd, KeyPurpose, KeyState, SigningKeyRecord, keys_of_realm};
 pub use token_family::{TokenFamily, families_of_client};
 pub use usage::{LastUse, Usage, usage_of_client};
+pub use webhook::{
+    Delivery, NoticeKind, Webhook, WebhookProgress, WebhookSwitch, WebhookTarget, deliveries_of, webhook_by_name, webhooks,
+};
 
 /// One kind of record: one table in every store.
 #[derive(Debug, PartialEq, Eq)]
@@ -109,6 +116,10 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Debug {
     /// The kind.
     const KIND: &'static Kind;
 
+    /// The kind of the marks that are written with new records of this kind: rows of the same key, for a worker who takes each
+    /// away when its work is done. Their body is `{"key": …}`.
+    const MARK: Option<&'static Kind> = None;
+
     /// Identity.
     fn key(&self) -> Key;
 
@@ -158,4 +169,9 @@ pub const KINDS: &[&Kind] = &[
     JournalEntry::KIND,
     Usage::KIND,
     LastUse::KIND,
+    AuditMark::KIND,
+    AuditSeal::KIND,
+    Webhook::KIND,
+    WebhookProgress::KIND,
+    Delivery::KIND,
 ];

@@ -94,6 +94,9 @@ pub struct RealmSettings {
     /// How signing keys rotate.
     #[serde(default)]
     pub keys: KeySettings,
+    /// How long records of what happened are kept.
+    #[serde(default)]
+    pub retention: Retention,
 }
 
 /// How the signing keys of a realm rotate by themselves, in seconds.
@@ -112,6 +115,34 @@ pub const KEYS_KEPT: i64 = 300;
 impl Default for KeySettings {
     fn default() -> Self {
         Self { rotate_after: 90 * 86_400, publish_ahead: KEYS_KEPT }
+    }
+}
+
+/// How long records of what happened are kept, in days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Audit records; without a number, for ever. Their digests stay in the chain.
+    pub audit_days: Option<i64>,
+    /// Refusals in the journal.
+    pub journal_days: i64,
+    /// Hours of usage.
+    pub usage_days: i64,
+}
+
+impl Retention {
+    /// Whether each span is one that can be meant. What an attacker does today must still be on record in a month.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        const CENTURY: i64 = 36_500;
+        [self.journal_days, self.usage_days].iter().all(|days| (1..=CENTURY).contains(days))
+            && self.audit_days.is_none_or(|days| (30..=CENTURY).contains(&days))
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { audit_days: None, journal_days: 30, usage_days: 400 }
     }
 }
 

@@ -91,6 +91,12 @@ impl<'a> Records<'a> {
     pub fn insert<R: Record>(&mut self, record: &R) -> Result<(), Fault> {
         self.touch_parent(record);
         self.push(R::KIND, record.key(), Write::Insert(R::KIND, encode(record)?));
+        if let Some(mark) = R::MARK {
+            let key = record.key();
+            let body = format!("{{\"key\":\"{key}\"}}").into_bytes();
+            let row = Row { key, version: 1, body_version: mark.version, columns: Vec::new(), expires_at: None, body };
+            self.push(mark, key, Write::Insert(mark, row));
+        }
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Keys that must not become keys: JW-22 and JW-27 of the attack catalogue, and their kin.
 
 use crate::{key, object, rows, text};
-use jeton_jose::{Algorithm, JoseError, KeySet, PublicKey, b64};
+use jeton_jose::{Algorithm, JoseError, KeySet, PublicKey, SigningKey, b64};
 use serde_json::{Value, json};
 
 /// A published JWK with some members changed; `null` takes one away.
@@ -211,4 +211,15 @@ fn key_sets_are_strict_and_bounded() {
         assert_eq!(KeySet::parse(text.as_bytes()).map(drop), Err(error), "{text}");
     }
     assert_eq!(KeySet::parse(&vec![b' '; 65_537]).map(drop), Err(JoseError::TooLarge));
+}
+
+#[test]
+fn a_seed_gives_the_key_of_rfc_8032() {
+    // RFC 8032 §7.1, test 1, and RFC 8037 §A.2, whose key it is.
+    let seed = jeton_jose::b64::decode(b"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").expect("base64url");
+    let key = SigningKey::ed25519_from_seed(&seed.try_into().expect("32 bytes")).expect("a key");
+    assert_eq!(key.public().to_jwk()["x"], "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+    let signature = key.sign(b"").expect("signs");
+    assert_eq!(signature[..4], [0xe5, 0x56, 0x43, 0x00]);
+    assert_eq!(key.public().verify(b"", &signature), Ok(()));
 }

@@ -5,6 +5,7 @@ mod csv;
 mod input;
 mod print;
 mod reach;
+mod verify;
 mod words;
 
 pub use confirm::yes_unless_no;
@@ -43,11 +44,35 @@ pub fn commands() -> Vec<clap::Command> {
         let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Answer as JSON, for programs");
         command.args(flags(PLACE)).arg(json).args_override_self(true)
     };
-    words::nouns(&common)
+    let with_verify = |noun: clap::Command| match noun.get_name() {
+        "audit" => noun.subcommand(common(verify::command())),
+        _ => noun,
+    };
+    words::nouns(&common).into_iter().map(with_verify).collect()
+}
+
+/// Runs a command again and again, each time behind the last page, until there is no more.
+fn pages(
+    reach: &Reach,
+    command: &Command,
+    mut given: input::Given,
+    mut take: impl FnMut(Value) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    loop {
+        let page = reach.run(command, given.clone())?;
+        let next = page["next"].as_str().map(str::to_owned);
+        take(page)?;
+        let Some(next) = next else { return Ok(()) };
+        let after = command.param("after").map_or(Value::Null, |param| param.kind.read(&next));
+        given.insert("after".into(), after);
+    }
 }
 
 /// Runs the command of this name.
 pub fn run(name: &str, matches: &ArgMatches) -> Result<ExitCode, CliError> {
+    if let ("audit", Some(("verify", given))) = (name, matches.subcommand()) {
+        return verify::run(given);
+    }
     let (command, matches) = words::find(name, matches)?;
     let settings = Settings::load(matches).map_err(|error| CliError(error.to_string()))?;
     let given = input::given(command, matches)?;
@@ -55,6 +80,10 @@ pub fn run(name: &str, matches: &ArgMatches) -> Result<ExitCode, CliError> {
     let reach = Reach::find(&settings, command.effect)?;
     match command.answer {
         Answer::Plan => plan(&reach, command, given, matches, look),
+        Answer::Lines(_) => {
+            pages(&reach, command, given, |page| print::answer(command, &page, print::Look::People))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Answer::One(_) | Answer::List(_) => {
             if command.effect == Effect::Destroys && !matches.get_flag("yes") {
                 confirm::destruction(command)?;

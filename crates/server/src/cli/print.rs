@@ -25,6 +25,7 @@ pub fn answer(command: &Command, answer: &Value, look: Look) -> Result<(), CliEr
     }
     match command.answer {
         Answer::List(fields) => list(fields, answer),
+        Answer::Lines(_) => lines(answer),
         Answer::One(_) | Answer::Plan => {
             let mut rows = Vec::new();
             flatten("", answer, &mut rows);
@@ -41,6 +42,11 @@ pub fn answer(command: &Command, answer: &Value, look: Look) -> Result<(), CliEr
 fn json(answer: &Value) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(answer).map_err(|error| CliError(format!("the answer is not JSON: {error}")))?;
     out(&text)
+}
+
+/// Each item on a line of its own, for programs.
+fn lines(answer: &Value) -> Result<(), CliError> {
+    answer["items"].as_array().into_iter().flatten().try_for_each(|item| out(&item.to_string()))
 }
 
 fn list(fields: &[Field], answer: &Value) -> Result<(), CliError> {

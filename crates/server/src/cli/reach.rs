@@ -5,6 +5,7 @@ use crate::admin::own_uid;
 use crate::request::{Moment, key_pair};
 use crate::serve::{ADMIN_SOCKET, make_directory, open};
 use crate::settings::Settings;
+use crate::workers::seal_audit;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
@@ -97,7 +98,12 @@ impl Reach {
             }
             Self::Store(engine, offers, actor) => {
                 let args = Args::parse(command, given).map_err(|stop| stopped(&stop))?;
-                alone(engine, command, &args, &Caller { actor, dialects: offers })
+                let answer = alone(engine, command, &args, &Caller { actor, dialects: offers })?;
+                if command.effect == Effect::Changes {
+                    // Nobody else may be there to do it. What cannot be sealed now is sealed by the next server.
+                    seal_audit(engine);
+                }
+                Ok(answer)
             }
         }
     }

@@ -4,6 +4,8 @@
 mod harness;
 
 mod attacks;
+mod audit_trail;
+mod blocked_log;
 mod commands;
 mod dashboards;
 mod forge;
@@ -13,6 +15,7 @@ mod invariants;
 mod ledger;
 mod replay;
 mod rotation;
+mod webhooks;
 
 use replay::{directory, replay};
 

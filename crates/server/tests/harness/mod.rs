@@ -115,6 +115,12 @@ impl Server {
         std::os::unix::fs::PermissionsExt::mode(&metadata.permissions())
     }
 
+    /// Ends the process at once; its data stays until this value goes.
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -77,6 +77,51 @@ pub fn sql(file: &Source) -> Vec<Finding> {
     file.code.strings.iter().filter_map(found).collect()
 }
 
+/// Words by which somebody makes a way out of their own.
+const WAYS_OUT: &[&str] = &["lookup_host", "to_socket_addrs", "ToSocketAddrs", "reqwest", "ureq"];
+/// Paths that end in these two connect to an address.
+const CONNECTS: &[[&str; 2]] =
+    &[["TcpStream", "connect"], ["TcpStream", "connect_timeout"], ["UdpSocket", "bind"], ["UdpSocket", "connect"]];
+/// Where they may stand: the one way out, and the demonstration, which speaks to the server that it has just started.
+const DOORS: &[&str] = &["crates/server/src/egress/", "crates/server/src/demo/conversation.rs"];
+
+/// Looks for ways to somebody else's address beside the egress.
+pub fn ways_out(file: &Source) -> Vec<Finding> {
+    if DOORS.iter().any(|door| file.path.starts_with(door)) || file.path.contains("/tests/") {
+        return Vec::new();
+    }
+    let text = file.shipped();
+    let find = |at: usize, what: &str| Finding::new("egress", &file.path, file.line(at), format!("`{what}` outside the egress"));
+    let mut findings: Vec<Finding> = WAYS_OUT
+        .iter()
+        .flat_map(|word| Code::words(text, word).into_iter().map(|at| find(at, word)).collect::<Vec<_>>())
+        .collect();
+    for (at, path) in paths(text) {
+        let end: Vec<&str> = path.iter().map(String::as_str).collect();
+        if end.len() >= 2 && CONNECTS.iter().any(|connect| end.ends_with(connect)) {
+            findings.push(find(at, &end.join("::")));
+        }
+    }
+    findings
+}
+
+#[test]
+fn a_way_out_is_found() {
+    for (path, text, wrong) in [
+        ("crates/server/src/a.rs", "fn f() { TcpStream::connect(x); }", true),
+        ("crates/server/src/a.rs", "fn f() { std::net::TcpStream::connect(x); }", true),
+        ("crates/server/src/a.rs", "async fn f() { tokio::net::lookup_host(x); }", true),
+        ("crates/server/src/a.rs", "use std::net::ToSocketAddrs;", true),
+        ("crates/server/src/a.rs", "fn f() { UnixStream::connect(x); }", false),
+        ("crates/server/src/a.rs", "fn f() { TcpListener::bind(x); }", false),
+        ("crates/server/src/a.rs", "#[cfg(test)]\nmod tests { fn f() { TcpStream::connect(x); } }", false),
+        ("crates/server/src/egress/mod.rs", "fn f() { TcpStream::connect(x); }", false),
+        ("crates/server/tests/a.rs", "fn f() { TcpStream::connect(x); }", false),
+    ] {
+        assert_eq!(!ways_out(&Source::new(path, text)).is_empty(), wrong, "{path} {text}");
+    }
+}
+
 #[test]
 fn what_is_impure_is_found() {
     for (text, wrong) in [

@@ -110,7 +110,7 @@ fn answers(command: &Command) -> Value {
     let (status, about) = if command.name.ends_with(".create") { ("201", "Made.") } else { ("200", "Done.") };
     let schema = match command.answer {
         Answer::One(fields) => object(fields),
-        Answer::List(fields) => json!({
+        Answer::List(fields) | Answer::Lines(fields) => json!({
             "type": "object",
             "required": ["items"],
             "properties": {
