@@ -5,6 +5,7 @@
 use crate::name::{ClientId, Key, RequestId, Time};
 use crate::record::{ApiKey, Client};
 use crate::refusal::{Fault, Why};
+use core::net::{IpAddr, Ipv4Addr};
 use jeton_jose::{Algorithm, sha256};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -18,11 +19,16 @@ pub struct World<'a> {
     pub random: &'a Random,
     /// The id in log, journal and answer.
     pub request_id: &'a RequestId,
+    /// Who asks, as far as the network tells: the peer, or the client that a trusted proxy names.
+    pub source: IpAddr,
     /// What was found out for an earlier run of the same decision.
     pub facts: &'a Facts,
 }
 
 impl World<'_> {
+    /// The source of what comes from this machine itself: its own work, and commands over the admin socket.
+    pub const INSIDE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
     /// A new key for a record made by this decision.
     #[must_use]
     pub fn new_key(&self, purpose: &str) -> Key {

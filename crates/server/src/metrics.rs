@@ -3,6 +3,7 @@
 //! Every label has a closed set of values: a listener, an endpoint, an outcome, a reason. Nothing that a caller sends is one.
 
 use crate::listener::Face;
+use crate::tls::TlsState;
 use jeton_core::event::{Event, Outcome};
 use jeton_core::refusal::TABLE;
 use prometheus_client::collector::Collector;
@@ -23,6 +24,43 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// Upper bounds of the buckets of durations, in microseconds; a last bucket has no bound.
 const BOUNDS: [u64; 13] = [25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000, 250_000, 1_000_000, 5_000_000];
 
+/// How a TLS handshake ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Greeting {
+    /// With a connection.
+    Completed,
+    /// Without.
+    Failed,
+}
+
+const GREETINGS: [&str; 2] = ["completed", "failed"];
+
+/// What is refused or closed for want of room or time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shed {
+    /// A connection above the bound, which was told so.
+    Connection,
+    /// A connection above both bounds, which was closed.
+    Dropped,
+    /// A request.
+    Request,
+}
+
+const SHEDS: [&str; 3] = ["connection", "dropped", "request"];
+
+/// What is read elsewhere when the page is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Elsewhere {
+    /// Lines of the log that nobody read in time.
+    pub lines_dropped: u64,
+    /// For how many seconds the store has not answered.
+    pub store_silence: i64,
+    /// How long requests wait until a thread has time for them.
+    pub lag: Duration,
+    /// The certificate, if there is one.
+    pub tls: Option<TlsState>,
+}
+
 type Row<const N: usize> = [AtomicU64; N];
 
 /// Every counter of the process. Clones count together.
@@ -38,6 +76,8 @@ struct Counters {
     answers: [Row<{ CLASSES.len() }>; LISTENERS.len()],
     accepted: Row<{ LISTENERS.len() }>,
     ended: Row<{ LISTENERS.len() }>,
+    shed: Row<{ SHEDS.len() }>,
+    handshakes: Row<2>,
 }
 
 fn zeros<const N: usize>() -> Row<N> {
@@ -80,6 +120,8 @@ impl Metrics {
             answers: std::array::from_fn(|_| zeros()),
             accepted: zeros(),
             ended: zeros(),
+            shed: zeros(),
+            handshakes: zeros(),
         }))
     }
 
@@ -115,10 +157,20 @@ impl Metrics {
         Open(self.clone(), listener(face))
     }
 
+    /// Counts something that was refused for want of room or time.
+    pub fn shed(&self, what: Shed) {
+        add(&self.0.shed[what as usize], 1);
+    }
+
+    /// Counts one TLS handshake.
+    pub fn greeted(&self, outcome: Greeting) {
+        add(&self.0.handshakes[outcome as usize], 1);
+    }
+
     /// The page for Prometheus, in the OpenMetrics form.
-    pub fn page(&self, lines_dropped: u64, store_silence: i64) -> Result<String, fmt::Error> {
+    pub fn page(&self, elsewhere: Elsewhere) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Reading { metrics: self.clone(), lines_dropped, store_silence }));
+        registry.register_collector(Box::new(Reading { metrics: self.clone(), elsewhere }));
         let mut page = String::new();
         prometheus_client::encoding::text::encode(&mut page, &registry)?;
         Ok(page)
@@ -129,8 +181,7 @@ impl Metrics {
 #[derive(Debug)]
 struct Reading {
     metrics: Metrics,
-    lines_dropped: u64,
-    store_silence: i64,
+    elsewhere: Elsewhere,
 }
 
 type Written = Result<(), fmt::Error>;
@@ -175,16 +226,36 @@ impl Collector for Reading {
             }
             Ok(())
         })?;
+        let about = ("jeton_shed", "Connections and requests that were refused for want of room or time");
+        family(&mut out, about, MetricType::Counter, |metric| {
+            SHEDS.iter().zip(&counters.shed).try_for_each(|(what, value)| count(metric, [("what", *what)], read(value)))
+        })?;
+        self.about_tls(&mut out)?;
         self.about_the_process(&mut out)
     }
 }
 
 impl Reading {
+    fn about_tls(&self, out: &mut DescriptorEncoder<'_>) -> Written {
+        let Some(tls) = self.elsewhere.tls else { return Ok(()) };
+        let outcomes = |metric: &mut MetricEncoder<'_>, values: [u64; 2]| {
+            GREETINGS.iter().zip(values).try_for_each(|(outcome, value)| count(metric, [("outcome", *outcome)], value))
+        };
+        let handshakes = self.metrics.0.handshakes.each_ref().map(read);
+        family(out, ("jeton_tls_handshakes", "TLS handshakes"), MetricType::Counter, |metric| outcomes(metric, handshakes))?;
+        let about = ("jeton_tls_loads", "How often certificate and key were read from their files");
+        family(out, about, MetricType::Counter, |metric| outcomes(metric, [tls.loaded, tls.failed]))?;
+        let about = ("jeton_tls_certificate_end_seconds", "When the certificate ends, in seconds since 1970");
+        family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&tls.ends_at))
+    }
+
     fn about_the_process(&self, out: &mut DescriptorEncoder<'_>) -> Written {
         let about = ("jeton_log_lines_dropped", "Lines of the log that nobody read in time");
-        family(out, about, MetricType::Counter, |metric| metric.encode_counter::<NoLabelSet, _, u64>(&self.lines_dropped, None))?;
+        family(out, about, MetricType::Counter, |metric| metric.encode_counter::<NoLabelSet, _, u64>(&self.elsewhere.lines_dropped, None))?;
         let about = ("jeton_store_silence_seconds", "For how long the store has not answered");
-        family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&self.store_silence))?;
+        family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&self.elsewhere.store_silence))?;
+        let about = ("jeton_queue_seconds", "How long a request waits until a thread has time for it");
+        family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&self.elsewhere.lag.as_secs_f64()))?;
         family(out, ("jeton_build", "The version that runs"), MetricType::Info, |metric| {
             metric.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
         })?;
@@ -248,8 +319,11 @@ mod tests {
         metrics.count(&event("new", Outcome::Permitted), Duration::ZERO);
         metrics.answered(Face::Public, http::StatusCode::UNAUTHORIZED);
         let open = metrics.connected(Face::Public);
+        metrics.shed(Shed::Request);
+        metrics.greeted(Greeting::Failed);
+        let tls = TlsState { ends_at: 5, is_stuck: false, loaded: 7, failed: 6 };
         drop(metrics.connected(Face::Public));
-        let page = metrics.page(3, 4).expect("written");
+        let page = metrics.page(Elsewhere { lines_dropped: 3, store_silence: 4, lag: Duration::from_millis(2), tls: Some(tls) }).expect("written");
         drop(open);
         for line in [
             r#"jeton_decisions_total{endpoint="token",outcome="issued"} 1"#,
@@ -263,6 +337,11 @@ mod tests {
             r#"jeton_connections_accepted_total{listener="public"} 2"#,
             "jeton_log_lines_dropped_total 3",
             "jeton_store_silence_seconds 4",
+            "jeton_queue_seconds 0.002",
+            r#"jeton_shed_total{what="request"} 1"#,
+            r#"jeton_tls_handshakes_total{outcome="failed"} 1"#,
+            r#"jeton_tls_loads_total{outcome="failed"} 6"#,
+            "jeton_tls_certificate_end_seconds 5",
         ] {
             assert!(page.lines().any(|shown| shown == line), "{line}\n{page}");
         }

@@ -1,9 +1,12 @@
 //! A node is one running server: the engine, its public face, and what the outside is told about it.
 
 use crate::event_log::EventLog;
-use crate::metrics::Metrics;
+use crate::listener::shed::Shedder;
+use crate::metrics::{Elsewhere, Metrics};
+use crate::peer::TrustedProxies;
 use crate::request::Moment;
 use crate::slow_hash::SlowHashes;
+use crate::tls::Tls;
 use jeton_core::event::{Event, Outcome};
 use jeton_core::name::Time;
 use jeton_core::run::Engine;
@@ -43,6 +46,12 @@ pub struct Node {
     pub tally: Tally,
     /// Slow hashes, off the request threads.
     pub slow_hashes: SlowHashes,
+    /// Who is served when there is too much to do.
+    pub shedder: Shedder,
+    /// Who may say where a request comes from.
+    pub proxies: Arc<TrustedProxies>,
+    /// What the listeners speak TLS with, if they do.
+    pub tls: Option<Arc<Tls>>,
     /// Bounds the readings from a database that are under way.
     pub reading: Arc<Semaphore>,
     /// Whether what was counted could last be written down.
@@ -82,16 +91,25 @@ impl Node {
             SILENCE_SECONDS.. => health.warnings.push("the store does not answer; known clients are served from memory"),
             _ => {}
         }
+        if let Some(tls) = &self.tls {
+            health.warnings.extend(tls.state().warnings(now.seconds()));
+        }
         if self.engine.store().writable().is_err() || !self.writes.load(Ordering::Relaxed) {
             health.warnings.push("changes cannot be written; the log says why");
         }
         health
     }
 
+    /// What the page of metrics shows beside the counters.
+    pub fn elsewhere(&self, now: Time) -> Elsewhere {
+        let tls = self.tls.as_ref().map(|tls| tls.state());
+        Elsewhere { lines_dropped: self.log.dropped(), store_silence: self.silence(now), lag: self.shedder.lag(), tls }
+    }
+
     /// Tells log, counters and tally of a decision.
     pub fn note(&self, moment: &Moment, event: &Event, status: u16, took: Duration) {
         self.metrics.count(event, took);
-        self.log.record(event, status, took, moment.now, &moment.request_id);
+        self.log.record(event, status, took, moment);
         self.tally.record(&moment.world(&Facts::default()), event);
         if let Outcome::Faulted(fault) = &event.outcome {
             tracing::error!(request_id = moment.request_id.as_str(), %fault, "a request failed");

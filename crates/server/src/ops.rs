@@ -20,7 +20,7 @@ pub fn serve(node: &Node, now: Time, request: &Request<Bytes>) -> Response<Bytes
             let told = json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings });
             page(status, "application/json", told.to_string())
         }
-        "/metrics" => match node.metrics.page(node.log.dropped(), node.silence(now)) {
+        "/metrics" => match node.metrics.page(node.elsewhere(now)) {
             Ok(metrics) => page(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", metrics),
             Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the metrics cannot be written\n".into()),
         },

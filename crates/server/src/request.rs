@@ -10,6 +10,7 @@ use jeton_core::refusal::Fault;
 use jeton_core::world::{Facts, KeyPair, Need, Random, World};
 use jeton_jose::{Algorithm, SigningKey, sha256};
 use jeton_wire::Served;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,18 +28,25 @@ pub struct Moment {
     pub random: Random,
     /// Its id.
     pub request_id: RequestId,
+    /// Who asks.
+    pub source: IpAddr,
 }
 
 impl Moment {
-    /// The moment of a request that comes now.
+    /// The moment of something that this process does now.
     pub fn present() -> Self {
+        Self::of(World::INSIDE)
+    }
+
+    /// The moment of a request that comes now, from there.
+    pub fn of(source: IpAddr) -> Self {
         let (request_id, random) = chance::draw();
-        Self { now: chance::now(), random, request_id }
+        Self { now: chance::now(), random, request_id, source }
     }
 
     /// The world of a decision at this moment, as far as these facts go.
     pub fn world<'a>(&'a self, facts: &'a Facts) -> World<'a> {
-        World { now: self.now, random: &self.random, request_id: &self.request_id, facts }
+        World { now: self.now, random: &self.random, request_id: &self.request_id, source: self.source, facts }
     }
 }
 

@@ -19,11 +19,18 @@ const SWEPT_AT_ONCE: usize = 1000;
 
 /// Starts the workers. They end with the node.
 pub fn start(node: &Arc<Node>) {
+    if let Some(tls) = node.tls.as_ref().map(Arc::downgrade) {
+        begin("certificate", move || crate::tls::watch(&tls));
+    }
     for (name, work) in [("follower", follow as fn(&Weak<Node>)), ("writer", write)] {
         let node = Arc::downgrade(node);
-        if let Err(error) = thread::Builder::new().name(name.into()).spawn(move || work(&node)) {
-            tracing::error!(%error, name, "a worker cannot be started");
-        }
+        begin(name, move || work(&node));
+    }
+}
+
+fn begin(name: &'static str, work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = thread::Builder::new().name(name.into()).spawn(work) {
+        tracing::error!(%error, name, "a worker cannot be started");
     }
 }
 

@@ -149,7 +149,7 @@ pub fn changed(mut value: Value, changes: Value) -> Value {
 fn plant_key(data: &Path, state: KeyState) -> SigningKey {
     let random = Random::from_seed([7; 32]);
     let (facts, request_id) = (Facts::default(), RequestId::parse("planting-00000001").expect("an id"));
-    let world = World { now: Time::from_seconds(now()), random: &random, request_id: &request_id, facts: &facts };
+    let world = World { now: Time::from_seconds(now()), random: &random, request_id: &request_id, source: World::INSIDE, facts: &facts };
     let store = SqliteStore::open(data).expect("the store opens");
     let engine = Engine::open(Arc::new(store), &crate::harness::seal_key(data), &world).expect("the engine opens");
     let name = RealmName::parse("acme").expect("a name");

@@ -51,7 +51,7 @@ impl Server {
     fn serve(directory: TempDir) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_jeton"))
             .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-            .args(["--sample-api", "true", "--log-format", "json", "--data"])
+            .args(["--sample-api", "true", "--log", "json", "--data"])
             .arg(directory.path().join("data"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
