@@ -2,7 +2,7 @@
 //!
 //! The same world and the same records give the same answer. A decision that lacks a fact says which one it needs.
 
-use crate::name::{ClientId, Key, RequestId, Time};
+use crate::name::{ClientId, Key, RequestId, Time, WebOrigin};
 use crate::record::{ApiKey, Client};
 use crate::refusal::{Fault, Why};
 use core::net::{IpAddr, Ipv4Addr};
@@ -75,6 +75,8 @@ pub struct Facts {
     pub clients: Vec<(Key, ClientId, Option<Arc<Client>>)>,
     /// API keys that were read, or found absent, by realm and hash.
     pub api_keys: Vec<(Key, String, Option<Arc<ApiKey>>)>,
+    /// Origins of web pages that were looked up, and whether a client of the realm registered them.
+    pub web_origins: Vec<(Key, WebOrigin, bool)>,
     /// Foreign hashes that were compared with a presented secret: the hash, the digest of what was presented, the verdict.
     pub slow_hashes: Vec<(String, [u8; 32], bool)>,
     /// Key pairs that were made.
@@ -115,6 +117,13 @@ pub enum Need {
         /// Keyed hash of its value.
         hash: String,
     },
+    /// Whether a client of the realm registered an origin that is not in memory.
+    WebOrigin {
+        /// The realm.
+        realm: Key,
+        /// The origin.
+        origin: WebOrigin,
+    },
     /// A presented secret is to be compared with a slow hash, off the request threads.
     SlowHash {
         /// The hash as it was imported.
@@ -131,6 +140,7 @@ impl std::fmt::Debug for Need {
         f.write_str(match self {
             Self::Client { .. } => "Need(client)",
             Self::ApiKey { .. } => "Need(API key)",
+            Self::WebOrigin { .. } => "Need(web origin)",
             Self::SlowHash { .. } => "Need(slow hash)",
             Self::KeyPair(_) => "Need(key pair)",
         })

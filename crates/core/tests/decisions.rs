@@ -94,6 +94,7 @@ fn client(id: &str) -> Client {
         scope: scope("read write"),
         default_scope: None,
         redirect_uris: Vec::new(),
+            web_origins: Vec::new(),
         person: None,
         status: Status::Active,
         not_before: Time::from_millis(0),

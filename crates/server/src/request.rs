@@ -119,7 +119,7 @@ pub fn fault_event(fault: Fault) -> Event {
 
 async fn meet(node: &Arc<Node>, now: Time, need: Need, mut facts: Facts) -> Result<Facts, Fault> {
     match need {
-        Need::Client { .. } | Need::ApiKey { .. } => match node.reads {
+        Need::Client { .. } | Need::ApiKey { .. } | Need::WebOrigin { .. } => match node.reads {
             Reads::Quick => catch_unwind(AssertUnwindSafe(|| node.engine.meet(now, &need, &mut facts)))
                 .map_err(|_| Fault::Broken("a reading panicked"))?
                 .map(|()| facts),

@@ -106,6 +106,13 @@ impl<'a, 'v> Act<'a, 'v> {
         Ok(())
     }
 
+    /// A record goes.
+    pub(super) fn delete<R: Record>(&mut self, record: &R) {
+        if self.mode == Mode::Write {
+            self.records.delete(record);
+        }
+    }
+
     /// Writes down what was changed. `detail` holds names and new values, never a secret.
     pub(super) fn audit(&mut self, realm: &Realm, action: &str, target: String, detail: Value) -> Result<(), AdminStop> {
         let record = Audit {

@@ -23,6 +23,7 @@ mod secret;
 mod show;
 mod stop;
 mod token;
+mod web_origin;
 
 pub use act::{ADMIN_REALM, ADMIN_RESOURCE, Act, Context};
 pub use args::{Args, parse_time, unknown};

@@ -15,6 +15,7 @@ mod realm;
 mod resource_server;
 mod signing_key;
 mod usage;
+mod web_origin;
 
 pub use api_key::{ApiKey, key_by_hash, keys_of_client};
 pub use audit::{Actor, Audit, audit_of_realm, audit_of_request};
@@ -30,6 +31,7 @@ pub use realm::{
 pub use resource_server::{Operation, Placement, ResourceServer, ScopeEntry, resource_by_identifier, resources_of_realm};
 pub use signing_key::{KeyPurpose, KeyState, SigningKeyRecord, keys_of_realm};
 pub use usage::{LastUse, Usage, usage_of_client};
+pub use web_origin::{RegisteredOrigin, holders_of_origin, origins_of_client};
 
 /// One kind of record: one table in every store.
 #[derive(Debug, PartialEq, Eq)]
@@ -152,4 +154,5 @@ pub const KINDS: &[&Kind] = &[
     JournalEntry::KIND,
     Usage::KIND,
     LastUse::KIND,
+    RegisteredOrigin::KIND,
 ];
