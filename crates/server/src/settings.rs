@@ -62,7 +62,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "admin_url",
         value: Some("URL"),
         default: "",
-        meaning: "address of the admin API as its clients know it, the issuer of the admin realm; without it http:// and the listener",
+        meaning: "address of the admin API as its clients know it, the issuer of the admin realm; without it http:// (https:// with tls) and the listener",
         reader: "serve.rs",
     },
     Setting {

@@ -59,15 +59,16 @@ async fn line(stream: &mut (impl AsyncRead + Unpin), begin: &[u8]) -> io::Result
     }
     let text = std::str::from_utf8(&line[..line.len() - 2]).map_err(|_| no())?;
     let words: Vec<&str> = text.split(' ').collect();
-    let (["PROXY", family, from, to, from_port, to_port], true) = (&words[..], words.len() == 6) else {
-        return if words.get(1) == Some(&"UNKNOWN") { Ok(None) } else { Err(no()) };
-    };
+    // §2.1: what follows UNKNOWN must be ignored.
+    if words.get(1) == Some(&"UNKNOWN") {
+        return Ok(None);
+    }
+    let ["PROXY", family, from, to, from_port, to_port] = words[..] else { return Err(no()) };
     let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok();
     let pair: (IpAddr, IpAddr) = (from.parse().map_err(|_| no())?, to.parse().map_err(|_| no())?);
-    let fits = match *family {
+    let fits = match family {
         "TCP4" => pair.0.is_ipv4() && pair.1.is_ipv4(),
         "TCP6" => pair.0.is_ipv6() && pair.1.is_ipv6(),
-        "UNKNOWN" => return Ok(None),
         _ => false,
     };
     if fits && is_port(from_port) && is_port(to_port) { Ok(Some(pair.0.to_canonical())) } else { Err(no()) }
