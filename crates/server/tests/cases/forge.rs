@@ -2,7 +2,7 @@
 //!
 //! For that a realm of the running server gets a key pair that the test knows, as an administrator's import would.
 
-use crate::harness::Server;
+use crate::harness::{Launch, Server};
 use crate::harness::http::{self, Connection};
 use crate::invariants::{Before, liveness};
 use crate::replay::text;
@@ -38,7 +38,10 @@ impl Forge {
     /// Starts a server where the key is in this state.
     pub fn with_key(state: KeyState) -> Self {
         let mut key = None;
-        let server = Server::start_prepared(&text("fixture.toml"), |data| key = Some(plant_key(data, state)));
+        let server = Server::start_prepared(&text("fixture.toml"), |data| {
+            key = Some(plant_key(data, state));
+            Launch::default()
+        });
         let key = key.expect("a key was planted");
         liveness(&server).expect("the server is well");
         let before = Before::of(&server);

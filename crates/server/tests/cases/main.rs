@@ -5,12 +5,16 @@ mod harness;
 
 mod attacks;
 mod commands;
+mod cors;
+mod edge;
 mod forge;
 mod forged_claims;
 mod forged_headers;
+mod http2;
 mod invariants;
 mod ledger;
 mod replay;
+mod tls;
 
 use replay::{directory, replay};
 
