@@ -2,7 +2,7 @@
 
 use crate::descriptors::{self, Share};
 use crate::event_log::EventLog;
-use crate::listener::shed::{self, Shedder};
+use crate::listener::shed::Shedder;
 use crate::listener::{Door, Listening};
 use crate::metrics::Metrics;
 use crate::node::{Node, Reads};
@@ -155,7 +155,6 @@ impl Server {
             socket,
         };
         workers::start(&node);
-        tokio::spawn(shed::watch(Arc::downgrade(&node)));
         let (tls, proxies) = (node.tls.clone(), Arc::clone(&node.proxies));
         let listening = Listening::new(node, stopped);
         tokio::spawn(listening.clone().tcp(public, Door::public(tls.clone(), Arc::clone(&proxies), share)));

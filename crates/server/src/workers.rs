@@ -2,6 +2,7 @@
 //! what has ended.
 
 use crate::chance;
+use crate::listener::shed;
 use crate::node::Node;
 use crate::request::Moment;
 use jeton_core::world::Facts;
@@ -9,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// How long a worker waits for news.
 const PACE_MILLIS: u64 = 1000;
@@ -22,6 +24,8 @@ pub fn start(node: &Arc<Node>) {
     if let Some(tls) = node.tls.as_ref().map(Arc::downgrade) {
         begin("certificate", move || crate::tls::watch(&tls));
     }
+    let (measured, runtime) = (Arc::downgrade(node), Handle::current());
+    begin("queue", move || shed::watch(&measured, &runtime));
     for (name, work) in [("follower", follow as fn(&Weak<Node>)), ("writer", write)] {
         let node = Arc::downgrade(node);
         begin(name, move || work(&node));

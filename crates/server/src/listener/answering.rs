@@ -66,6 +66,9 @@ pub async fn respond(visit: &Visit, carrier: Carrier<'_>, mut request: Request<I
         Face::Public => node.shedder.admit(),
         Face::Admin(_) | Face::Ops => Some(node.shedder.pass()),
     };
+    if let (None, Some(pause)) = (&place, node.shedder.pause()) {
+        tokio::time::sleep(pause).await;
+    }
     let collected = match (begun, &place) {
         (Err(violation), _) => Err(violation),
         (Ok(()), None) => Err(Violation::BUSY),

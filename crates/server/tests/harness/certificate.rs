@@ -61,6 +61,7 @@ fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length = content.len();
     let head = match length {
         0..=0x7F => vec![tag, length as u8],
+        0x80..=0xFF => vec![tag, 0x81, length as u8],
         _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
     };
     [head, content].concat()
