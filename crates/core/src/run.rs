@@ -4,9 +4,8 @@ use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, bootstr
 use crate::client_auth::Known;
 use crate::name::{Issuer, Key, Time};
 use crate::record::{
-    Actor, ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, RegisteredOrigin, ResourceServer, SigningKeyRecord, client_by_id,
-    holders_of_origin,
-    key_by_hash, keys_of_realm, resources_of_realm,
+    Actor, ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, RegisteredOrigin, ResourceServer,
+    SigningKeyRecord, client_by_id, holders_of_origin, key_by_hash, keys_of_realm, resources_of_realm,
 };
 use crate::refusal::Fault;
 use crate::snapshot::{DataKeys, Memory, RealmState};

@@ -94,7 +94,7 @@ fn client(id: &str) -> Client {
         scope: scope("read write"),
         default_scope: None,
         redirect_uris: Vec::new(),
-            web_origins: Vec::new(),
+        web_origins: Vec::new(),
         person: None,
         status: Status::Active,
         not_before: Time::from_millis(0),
@@ -187,7 +187,8 @@ impl House {
         let (random, mut facts) = (Random::from_seed([seed; 32]), Facts::default());
         let request_id = RequestId::parse("0123456789abcdef").expect("an id");
         loop {
-            let outcome = decide(&World { now: self.now, random: &random, request_id: &request_id, source: World::INSIDE, facts: &facts });
+            let outcome =
+                decide(&World { now: self.now, random: &random, request_id: &request_id, source: World::INSIDE, facts: &facts });
             match outcome {
                 Ok(done) => return Ok(done),
                 Err(Stop::Refuse(why)) => return Err(why),

@@ -251,7 +251,9 @@ impl Reading {
 
     fn about_the_process(&self, out: &mut DescriptorEncoder<'_>) -> Written {
         let about = ("jeton_log_lines_dropped", "Lines of the log that nobody read in time");
-        family(out, about, MetricType::Counter, |metric| metric.encode_counter::<NoLabelSet, _, u64>(&self.elsewhere.lines_dropped, None))?;
+        family(out, about, MetricType::Counter, |metric| {
+            metric.encode_counter::<NoLabelSet, _, u64>(&self.elsewhere.lines_dropped, None)
+        })?;
         let about = ("jeton_store_silence_seconds", "For how long the store has not answered");
         family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&self.elsewhere.store_silence))?;
         let about = ("jeton_queue_seconds", "How long a request waits until a thread has time for it");
@@ -323,7 +325,9 @@ mod tests {
         metrics.greeted(Greeting::Failed);
         let tls = TlsState { ends_at: 5, is_stuck: false, loaded: 7, failed: 6 };
         drop(metrics.connected(Face::Public));
-        let page = metrics.page(Elsewhere { lines_dropped: 3, store_silence: 4, lag: Duration::from_millis(2), tls: Some(tls) }).expect("written");
+        let page = metrics
+            .page(Elsewhere { lines_dropped: 3, store_silence: 4, lag: Duration::from_millis(2), tls: Some(tls) })
+            .expect("written");
         drop(open);
         for line in [
             r#"jeton_decisions_total{endpoint="token",outcome="issued"} 1"#,

@@ -135,7 +135,8 @@ impl Wire {
         if let (Served::Answer(response, _), true) = (&mut served, asked.request.headers().contains_key(header::ORIGIN)) {
             // A public client is the one that the body names; the decision has just looked at it.
             let id = request.credentials.body_id.as_deref().and_then(|id| ClientId::parse(id).ok());
-            let client = id.and_then(|id| self.engine.memory.client(asked.world.facts, asked.state.realm.key, &id).ok().flatten());
+            let client =
+                id.and_then(|id| self.engine.memory.client(asked.world.facts, asked.state.realm.key, &id).ok().flatten());
             cors::open_to_client(asked.request.headers(), client.as_deref(), response);
         }
         served

@@ -34,7 +34,13 @@ impl Desk {
     fn new() -> Self {
         let (facts, id) = (Facts::default(), RequestId::parse("request-0000000000000001").expect("an id"));
         let random = Random::from_seed([9; 32]);
-        let world = World { now: Time::from_seconds(1_700_000_000), random: &random, request_id: &id, source: World::INSIDE, facts: &facts };
+        let world = World {
+            now: Time::from_seconds(1_700_000_000),
+            random: &random,
+            request_id: &id,
+            source: World::INSIDE,
+            facts: &facts,
+        };
         let engine = Engine::open(Arc::new(MemoryStore::new()), &SealKey::from_bytes([1; 32]), &world).expect("opens");
         let engine = Arc::new(engine);
         let admin = Admin::new(Arc::clone(&engine), 1000).expect("the dialects are right");

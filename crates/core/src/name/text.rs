@@ -132,6 +132,7 @@ text_name!(
     WebOrigin,
     "a web origin is https://host or https://host:port in lower case, without a path; http only for localhost, 127.0.0.1 and [::1]",
     |text| text.len() <= 300
+        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':' | b'/' | b'[' | b']'))
         && url::Url::parse(text).is_ok_and(|url| {
             let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
             (url.scheme() == "https" || (url.scheme() == "http" && is_local)) && url.origin().ascii_serialization() == text
@@ -202,7 +203,13 @@ mod tests {
         for bad in ["https://a/?q", "https://a/#f", "ftp://a", "https://u@a", "a"] {
             assert!(Issuer::parse(bad).is_err(), "{bad}");
         }
-        for good in ["https://app.example", "https://app.example:8443", "http://localhost:5173", "http://[::1]", "https://xn--bcher-kva.example"] {
+        for good in [
+            "https://app.example",
+            "https://app.example:8443",
+            "http://localhost:5173",
+            "http://[::1]",
+            "https://xn--bcher-kva.example",
+        ] {
             assert!(WebOrigin::parse(good).is_ok(), "{good}");
         }
         for bad in [

@@ -14,8 +14,8 @@ mod tour;
 mod walk;
 
 use crate::log;
-use crate::serve::{Bounds, Server};
 use crate::peer::TrustedProxies;
+use crate::serve::{Bounds, Server};
 use crate::settings::{LogFormat, LogSetting, Settings};
 use clap::{Arg, ArgAction, ArgMatches};
 use deployment::{FILES, Files};

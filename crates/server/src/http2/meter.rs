@@ -354,7 +354,11 @@ mod tests {
             ("empty data", vec![frame(frame::DATA, 0, 1, 0); 1000], true),
             ("resets", (0..200).flat_map(|id| [frame(1, 5, 2 * id + 1, 9), frame(3, 0, 2 * id + 1, 4)]).collect(), true),
             ("continuations", [vec![frame(1, 0, 1, 9)], vec![frame(9, 0, 1, 9); 20]].concat(), true),
-            ("usual", (0..200).flat_map(|id| [frame(1, 5, 2 * id + 1, 9), frame(8, 0, 0, 4), frame(6, 0, 0, 8)]).collect(), false),
+            (
+                "usual",
+                (0..200).flat_map(|id| [frame(1, 5, 2 * id + 1, 9), frame(8, 0, 0, 4), frame(6, 0, 0, 8)]).collect(),
+                false,
+            ),
         ];
         for (what, frames, is_abuse) in cases {
             let mut state = state();

@@ -113,12 +113,7 @@ fn refuse(node: &Node, violation: Violation) -> Answer {
 }
 
 /// The whole body, if it is short enough and there is room for it.
-async fn collect(
-    node: &Node,
-    request: Request<Incoming>,
-    face: Face,
-    carrier: Carrier<'_>,
-) -> Result<Request<Bytes>, Violation> {
+async fn collect(node: &Node, request: Request<Incoming>, face: Face, carrier: Carrier<'_>) -> Result<Request<Bytes>, Violation> {
     const SLOW: Violation = Violation::too_long(408, "The request came too slowly.");
     let (parts, body) = request.into_parts();
     let body = match carrier {

@@ -177,7 +177,10 @@ pub fn watch(tls: &Weak<Tls>) {
         // Once a day is enough.
         if warned_on != Some(now / 86_400) && state.ends_at - now < WARNING_DAYS * 86_400 {
             warned_on = Some(now / 86_400);
-            tracing::warn!(days = days_left(state.ends_at), "the TLS certificate ends soon or has expired; put a new one in its file");
+            tracing::warn!(
+                days = days_left(state.ends_at),
+                "the TLS certificate ends soon or has expired; put a new one in its file"
+            );
         }
         drop(tls);
         std::thread::sleep(PACE);

@@ -44,7 +44,14 @@ fn allowed(answer: &Answer) -> Option<&str> {
 }
 
 fn token(server: &Server, client: &str, origin: &str) -> Answer {
-    ask(server, &http::form("/acme/token", &[&format!("Origin: {origin}")], &format!("grant_type=refresh_token&refresh_token=x&client_id={client}")))
+    ask(
+        server,
+        &http::form(
+            "/acme/token",
+            &[&format!("Origin: {origin}")],
+            &format!("grant_type=refresh_token&refresh_token=x&client_id={client}"),
+        ),
+    )
 }
 
 #[test]
@@ -61,7 +68,11 @@ fn documents_are_open_to_every_page() {
         assert_eq!(before.header("access-control-allow-methods"), Some("GET, HEAD, OPTIONS"));
         assert_eq!(before.header("access-control-allow-headers"), Some("if-none-match"));
         let wrong = ask(&server, &http::form(path, &["Origin: https://anywhere.example"], ""));
-        assert_eq!((wrong.status, wrong.header("allow"), allowed(&wrong)), (Some(405), Some("GET, HEAD, OPTIONS"), None), "{path}");
+        assert_eq!(
+            (wrong.status, wrong.header("allow"), allowed(&wrong)),
+            (Some(405), Some("GET, HEAD, OPTIONS"), None),
+            "{path}"
+        );
     }
 }
 
@@ -76,7 +87,14 @@ fn the_token_endpoint_is_open_to_registered_origins_of_the_client_that_asks() {
         assert_eq!(answer.header("access-control-max-age"), Some("600"));
         assert_eq!(answer.header("vary"), Some("origin"));
     }
-    for origin in ["https://evil.example", "null", "*", "https://app.acme.example.evil.example", "https://app.acme.example/", "http://app.acme.example"] {
+    for origin in [
+        "https://evil.example",
+        "null",
+        "*",
+        "https://app.acme.example.evil.example",
+        "https://app.acme.example/",
+        "http://app.acme.example",
+    ] {
         let answer = preflight(&server, "/acme/token", origin);
         assert_eq!((answer.status, allowed(&answer), answer.header("vary")), (Some(204), None, Some("origin")), "{origin}");
     }
@@ -96,7 +114,8 @@ fn the_token_endpoint_is_open_to_registered_origins_of_the_client_that_asks() {
         assert_eq!(answer.header("vary"), Some("origin"));
     }
     // Two origins are none.
-    let two = http::form("/acme/token", &["Origin: https://app.acme.example", "Origin: https://app.acme.example"], "client_id=page");
+    let two =
+        http::form("/acme/token", &["Origin: https://app.acme.example", "Origin: https://app.acme.example"], "client_id=page");
     assert_eq!(allowed(&ask(&server, &two)), None);
 }
 
@@ -123,7 +142,9 @@ fn the_admin_api_and_the_operators_pages_are_open_to_no_page() {
     let server = server();
     for (listener, path) in [(server.admin.expect("an admin listener"), "/v1/realms"), (server.ops, "/metrics")] {
         for request in [
-            format!("OPTIONS {path} HTTP/1.1\r\nHost: h\r\nOrigin: https://app.acme.example\r\nAccess-Control-Request-Method: GET\r\n\r\n"),
+            format!(
+                "OPTIONS {path} HTTP/1.1\r\nHost: h\r\nOrigin: https://app.acme.example\r\nAccess-Control-Request-Method: GET\r\n\r\n"
+            ),
             format!("GET {path} HTTP/1.1\r\nHost: h\r\nOrigin: https://app.acme.example\r\n\r\n"),
         ] {
             let answer = http::send(listener, request.as_bytes(), Until::Answered).expect("an answer").answer;

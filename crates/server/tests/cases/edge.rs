@@ -22,10 +22,8 @@ fn sources(server: &Server) -> Vec<String> {
     let lines = lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let text = |line: &serde_json::Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
     // Every thread has a buffer of its own; the times tell the order.
-    let mut found: Vec<_> = lines
-        .filter(|line| line["event"] == "permitted")
-        .map(|line| (text(&line, "timestamp"), text(&line, "source")))
-        .collect();
+    let mut found: Vec<_> =
+        lines.filter(|line| line["event"] == "permitted").map(|line| (text(&line, "timestamp"), text(&line, "source"))).collect();
     found.sort();
     found.into_iter().map(|(_, source)| source).collect()
 }

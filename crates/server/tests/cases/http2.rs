@@ -44,13 +44,13 @@ fn floods_over_http2_end_their_connection_and_no_other() {
     let config = trusting(&[&certificate.der], b"h2");
     assert_served(&server, &certificate);
     let before = resident(server.pid());
-    let resets = || (0..2000).flat_map(|id| [tls::get(2 * id + 1, "/acme/jwks"), tls::frame(RST_STREAM, 0, 2 * id + 1, &[0, 0, 0, 8])].concat());
+    let resets = || {
+        (0..2000)
+            .flat_map(|id| [tls::get(2 * id + 1, "/acme/jwks"), tls::frame(RST_STREAM, 0, 2 * id + 1, &[0, 0, 0, 8])].concat())
+    };
     let block = tls::fields(&[(":method", "GET"), (":scheme", "https"), (":authority", "localhost"), (":path", "/acme/jwks")]);
     let filler = tls::fields(&[("x-filler", &"x".repeat(100))]);
-    let continuations = [
-        tls::frame(HEADERS, END_STREAM, 1, &block),
-        tls::frame(CONTINUATION, 0, 1, &filler).repeat(5000),
-    ];
+    let continuations = [tls::frame(HEADERS, END_STREAM, 1, &block), tls::frame(CONTINUATION, 0, 1, &filler).repeat(5000)];
     // One long field goes into the table; each of the many bytes behind it means the whole field again (RFC 7541 §6.1).
     let long = "x".repeat(3800);
     let mut entry = tls::fields(&[("x-bomb", &long)]);
@@ -59,7 +59,10 @@ fn floods_over_http2_end_their_connection_and_no_other() {
     let floods: [(&str, Vec<u8>); 8] = [
         ("rapid reset", resets().collect()),
         ("continuations", continuations.concat()),
-        ("empty continuations", [tls::frame(HEADERS, END_STREAM, 1, &block), tls::frame(CONTINUATION, 0, 1, &[]).repeat(5000)].concat()),
+        (
+            "empty continuations",
+            [tls::frame(HEADERS, END_STREAM, 1, &block), tls::frame(CONTINUATION, 0, 1, &[]).repeat(5000)].concat(),
+        ),
         ("settings", tls::frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100]).repeat(1000)),
         ("pings", tls::frame(tls::PING, 0, 0, &[7; 8]).repeat(10_000)),
         ("empty data", [post(1, &[]), tls::frame(DATA, 0, 1, &[]).repeat(10_000)].concat()),
@@ -101,11 +104,15 @@ fn a_client_that_takes_nothing_or_never_finishes_is_left() {
             ("half a block", &[], half_block, 5),
             ("half a frame", &[], half_frame, 10),
         ] {
-            peers.push((what, limit, scope.spawn(move || {
-                let mut stream = open(server, config, settings);
-                stream.write_all(&sent).expect("written");
-                tls::until_gone(&mut stream)
-            })));
+            peers.push((
+                what,
+                limit,
+                scope.spawn(move || {
+                    let mut stream = open(server, config, settings);
+                    stream.write_all(&sent).expect("written");
+                    tls::until_gone(&mut stream)
+                }),
+            ));
         }
         for _ in 0..5 {
             assert_served(server, &certificate);
