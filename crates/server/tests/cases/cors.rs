@@ -58,16 +58,16 @@ fn token(server: &Server, client: &str, origin: &str) -> Answer {
 fn documents_are_open_to_every_page() {
     let server = server();
     for path in ["/acme/jwks", "/acme/.well-known/oauth-authorization-server", "/acme/.well-known/openid-configuration"] {
-        let answer = ask(&server, &http::get(path, &["Origin: https://anywhere.example"]));
+        let answer = ask(&server, &http::get(path, &["Origin: https://somewhere.example"]));
         assert_eq!((answer.status, allowed(&answer)), (Some(200), Some("*")), "{path}");
         let tag = answer.header("etag").expect("a tag").to_owned();
         let fresh = ask(&server, &http::get(path, &["Origin: null", &format!("If-None-Match: {tag}")]));
         assert_eq!((fresh.status, allowed(&fresh)), (Some(304), Some("*")), "{path}");
-        let before = preflight(&server, path, "https://anywhere.example");
+        let before = preflight(&server, path, "https://somewhere.example");
         assert_eq!((before.status, allowed(&before)), (Some(204), Some("*")), "{path}");
         assert_eq!(before.header("access-control-allow-methods"), Some("GET, HEAD, OPTIONS"));
         assert_eq!(before.header("access-control-allow-headers"), Some("if-none-match"));
-        let wrong = ask(&server, &http::form(path, &["Origin: https://anywhere.example"], ""));
+        let wrong = ask(&server, &http::form(path, &["Origin: https://somewhere.example"], ""));
         assert_eq!(
             (wrong.status, wrong.header("allow"), allowed(&wrong)),
             (Some(405), Some("GET, HEAD, OPTIONS"), None),
