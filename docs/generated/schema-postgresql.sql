@@ -133,6 +133,20 @@ CREATE TABLE "last_use" (
 );
 CREATE INDEX "last_use_expires_at" ON "last_use" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "web_origin" (
+  "key" bytea NOT NULL PRIMARY KEY,
+  "version" bigint NOT NULL,
+  "body_version" bigint NOT NULL,
+  "expires_at" bigint,
+  "realm" bytea,
+  "client" bytea,
+  "origin" text COLLATE "C",
+  "body" json NOT NULL
+);
+CREATE UNIQUE INDEX "web_origin_origin" ON "web_origin" ("realm" NULLS FIRST, "origin" NULLS FIRST, "client" NULLS FIRST);
+CREATE INDEX "web_origin_client" ON "web_origin" ("client" NULLS FIRST, "key");
+CREATE INDEX "web_origin_expires_at" ON "web_origin" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "batch" (
   "id" bytea NOT NULL PRIMARY KEY,
   "at" bigint NOT NULL,

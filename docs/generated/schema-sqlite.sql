@@ -133,6 +133,20 @@ CREATE TABLE "last_use" (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "last_use_expires_at" ON "last_use" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "web_origin" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "realm" BLOB,
+  "client" BLOB,
+  "origin" TEXT,
+  "body" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX "web_origin_origin" ON "web_origin" ("realm", "origin", "client");
+CREATE INDEX "web_origin_client" ON "web_origin" ("client", "key");
+CREATE INDEX "web_origin_expires_at" ON "web_origin" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "batch" (
   "id" BLOB NOT NULL PRIMARY KEY,
   "at" INTEGER NOT NULL
