@@ -1,7 +1,8 @@
 //! The engine runs decisions: over the snapshot for the hot path, over guarded records for changes. The one retry loop is here.
 
-use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, bootstrap};
+use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, KeysDue, Rotated, bootstrap, rotate};
 use crate::client_auth::Known;
+use crate::endpoint::Stopped;
 use crate::name::{Issuer, Key, Time};
 use crate::record::{
     Actor, ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, RegisteredOrigin, ResourceServer,
@@ -9,8 +10,9 @@ use crate::record::{
 };
 use crate::refusal::Fault;
 use crate::snapshot::{DataKeys, Memory, RealmState};
-use crate::store::{CHANGES_KEPT_SECONDS, CommitError, Order, Position, Reader, Records, Store, Write};
-use crate::world::{Facts, Need, Stop, World};
+use crate::store::{CHANGES_KEPT_SECONDS, Changing, CommitError, Order, Position, Reader, Records, Store, Write};
+use crate::token::apply;
+use crate::world::{Facts, Need, Patience, Stop, World};
 use jeton_jose::{SealKey, b64};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -54,7 +56,9 @@ impl Engine {
             .map(|(done, _)| done)
             .map_err(|stop| match stop {
                 Stop::Fault(fault) => fault,
-                Stop::Refuse(_) | Stop::Need(_) => Fault::Broken("opening an installation asks for nothing"),
+                Stop::Refuse(_) | Stop::RefuseAnd(..) | Stop::Need(_) => {
+                    Fault::Broken("opening an installation asks for nothing")
+                }
             })?;
         let data = DataKeys::new(root);
         let followed = Mutex::new(store.position()?);
@@ -112,6 +116,27 @@ impl Engine {
         Ok(done)
     }
 
+    /// Runs a decision of the protocol that may change records: at once where it must not wait, until it needs them; else until it
+    /// is committed. What a refused one wrote is dropped, and only the refusal's consequence is written.
+    pub fn decide<T>(
+        &self,
+        world: &World<'_>,
+        mut decide: impl FnMut(&mut Changing<'_, '_>, &World<'_>) -> Result<T, Stopped>,
+    ) -> Result<T, Stopped> {
+        if world.facts.patience == Patience::None {
+            return decide(&mut Changing::later(world.facts), world);
+        }
+        self.transact(world, |records, world| match decide(&mut Changing::Now(records), world) {
+            Err(Stopped { stop: Stop::RefuseAnd(why, consequence), client }) => {
+                records.forget_writes();
+                apply(records, world, consequence)?;
+                Ok(Err(Stopped { stop: Stop::RefuseAnd(why, consequence), client }))
+            }
+            Ok(done) => Ok(Ok(done)),
+            Err(stopped) => Err(stopped),
+        })?
+    }
+
     /// Runs an admin command until it is committed or stopped; then the snapshot follows.
     pub fn administer(
         &self,
@@ -129,8 +154,14 @@ impl Engine {
         self.transact(world, |records, world| bootstrap(&mut Act::new(records, world, self.context(&caller)), issuer))
     }
 
+    /// Takes the next step of a realm's signing keys that is due; `None` if there is none any more.
+    pub fn rotate(&self, world: &World<'_>, realm: Key, due: &KeysDue) -> Result<Option<Rotated>, AdminStop> {
+        let caller = Caller { actor: &Actor::System, dialects: &[] };
+        self.transact(world, |records, world| rotate(&mut Act::new(records, world, self.context(&caller)), realm, &due.waited))
+    }
+
     fn context<'a>(&'a self, caller: &Caller<'a>) -> Context<'a> {
-        Context { actor: caller.actor, data: &self.data, dialects: caller.dialects }
+        Context { actor: caller.actor, data: &self.data, dialects: caller.dialects, shared: self.store.is_shared() }
     }
 
     /// Reads records without changing any.
@@ -169,6 +200,7 @@ impl Engine {
                 self.memory.remember_web_origin(evictions, *realm, origin, holder.is_some());
                 facts.web_origins.push((*realm, origin.clone(), holder.is_some()));
             }
+            Need::Records => facts.patience = Patience::Waits,
             Need::SlowHash { .. } | Need::KeyPair(_) => {}
         }
         Ok(())
@@ -258,8 +290,9 @@ impl Engine {
                 let keys: Vec<SigningKeyRecord> = reader.scan(keys_of_realm(key), None, Order::Ascending, MOST_IN_REALM)?;
                 Ok(Some((realm, resources, keys)))
             })?;
-            let state =
-                found.map(|(realm, resources, keys)| RealmState::open(realm, resources, &keys, &self.data)).transpose()?;
+            let earlier = self.memory.snapshot.load().realm(key).cloned();
+            let opened = |(realm, resources, keys)| RealmState::reopen(earlier.as_deref(), realm, resources, keys, &self.data);
+            let state = found.map(opened).transpose()?;
             states.push((key, state));
         }
         let next = self.memory.snapshot.load().with(states);
@@ -297,6 +330,15 @@ fn transact<T, E: From<Fault>>(
     Err(Fault::Unavailable("too many others change the same records".into()).into())
 }
 
+/// The root data key, unwrapped by the seal key.
+pub(crate) fn root_key(record: &DataKey, seal: &SealKey) -> Result<SealKey, Fault> {
+    let corrupt = || Fault::Corrupt(format!("data_key {} cannot be opened with this seal key", record.key));
+    let wrapped = b64::decode(record.wrapped.as_bytes()).map_err(|_| corrupt())?;
+    let plain = seal.derive("data keys", b"").open(b"root", &wrapped).map_err(|_| corrupt())?;
+    let bytes = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| corrupt())?;
+    Ok(SealKey::from_bytes(bytes))
+}
+
 /// The installation of this store and its root data key; made if the store is new.
 fn installation(records: &mut Records<'_>, world: &World<'_>, seal: &SealKey) -> Result<(Key, SealKey), Stop> {
     let singleton = Lookup { index: Some("singleton"), prefix: vec![crate::record::Value::Integer(1)], guard: None };
@@ -307,12 +349,9 @@ fn installation(records: &mut Records<'_>, world: &World<'_>, seal: &SealKey) ->
                 Fault::Foreign("the seal key is not the one that this store was made with; give the right one".into()).into()
             );
         }
-        let missing = || Fault::Corrupt("data_key root is missing or cannot be opened".into());
+        let missing = || Fault::Corrupt("data_key root is missing".into());
         let record: DataKey = records.find(root)?.ok_or_else(missing)?;
-        let wrapped = b64::decode(record.wrapped.as_bytes()).map_err(|_| missing())?;
-        let plain = seal.derive("data keys", b"").open(b"root", &wrapped).map_err(|_| missing())?;
-        let bytes = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| missing())?;
-        return Ok((known.key, SealKey::from_bytes(bytes)));
+        return Ok((known.key, root_key(&record, seal)?));
     }
     let bytes: [u8; 32] = world.random.draw("root data key");
     let wrapped = seal.derive("data keys", b"").seal(world.random.draw("wrapping of the root data key"), b"root", &bytes);

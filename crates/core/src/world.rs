@@ -38,6 +38,7 @@ impl World<'_> {
 
 /// Chance as a tree: every purpose draws from a branch of its own, so that one more draw shifts no other, and a decision that
 /// is run again draws the same values.
+#[derive(Clone)]
 pub struct Random(Zeroizing<[u8; 32]>);
 
 impl Random {
@@ -81,8 +82,20 @@ pub struct Facts {
     pub slow_hashes: Vec<(String, [u8; 32], bool)>,
     /// Key pairs that were made.
     pub key_pairs: Vec<KeyPair>,
+    /// Whether this run may wait for the store.
+    pub patience: Patience,
     /// Why what was needed could not be found out: a decision that still needs it ends with this fault, in its caller's dialect.
     pub fault: Option<Fault>,
+}
+
+/// Whether a run of a decision may wait for the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Patience {
+    /// It runs where nothing may wait.
+    #[default]
+    None,
+    /// It runs where waiting is allowed, so it may read and change records.
+    Waits,
 }
 
 /// A fresh key pair, made outside.
@@ -133,6 +146,8 @@ pub enum Need {
     },
     /// A key pair.
     KeyPair(Algorithm),
+    /// Records are to be changed: the decision is to run again where it may wait for them.
+    Records,
 }
 
 impl std::fmt::Debug for Need {
@@ -143,6 +158,7 @@ impl std::fmt::Debug for Need {
             Self::WebOrigin { .. } => "Need(web origin)",
             Self::SlowHash { .. } => "Need(slow hash)",
             Self::KeyPair(_) => "Need(key pair)",
+            Self::Records => "Need(records)",
         })
     }
 }
@@ -176,10 +192,19 @@ impl std::fmt::Debug for Presented {
 pub enum Stop {
     /// Their fault: the caller is told so. Nothing is written but the refusal's own event.
     Refuse(Why),
+    /// Their fault, with a consequence that is written although the request is refused.
+    RefuseAnd(Why, Consequence),
     /// Something must be found out first; the decision is then run again.
     Need(Need),
     /// Our fault.
     Fault(Fault),
+}
+
+/// What a refusal writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// Every token of this family ends (RFC 9700 §4.14.2).
+    RevokeFamily(Key),
 }
 
 impl From<Fault> for Stop {

@@ -8,6 +8,7 @@ use jeton_core::record::*;
 use jeton_core::refusal::Why;
 use jeton_core::run::Engine;
 use jeton_core::snapshot::RealmState;
+use jeton_core::store::Changing;
 use jeton_core::store::MemoryStore;
 use jeton_core::token::Issued;
 use jeton_core::world::{Facts, Presented, Random, Stop, World};
@@ -69,6 +70,7 @@ fn realm() -> Realm {
         profile: Profile::Compat,
         environment: Label::parse("test").expect("a label"),
         status: Status::Active,
+        not_before: Time::default(),
         permissions: BTreeSet::new(),
         settings: RealmSettings {
             access_token: AccessTokenSettings { lifetime: 3600, format: jwt(), audience: AudienceRule::Resources },
@@ -76,6 +78,7 @@ fn realm() -> Realm {
             scope: ScopeSettings::default(),
             basic: BasicEncoding::Form,
             staleness: Staleness::default(),
+            keys: KeySettings::default(),
         },
     }
 }
@@ -155,7 +158,9 @@ impl House {
                 purpose: KeyPurpose::AccessToken,
                 algorithm: Algorithm::Es256,
                 kid: signing.kid().into(),
-                state: KeyState::Active,
+                published_at: NOW,
+                state: KeyState::Active { from: NOW },
+                outlasted: 3600,
                 sealed: house.engine.data().seal_signing_key([1; 12], house.realm.key, signing.kid(), &pkcs8),
             })?;
             let api_key = ApiKey {
@@ -191,7 +196,7 @@ impl House {
                 decide(&World { now: self.now, random: &random, request_id: &request_id, source: World::INSIDE, facts: &facts });
             match outcome {
                 Ok(done) => return Ok(done),
-                Err(Stop::Refuse(why)) => return Err(why),
+                Err(Stop::Refuse(why) | Stop::RefuseAnd(why, _)) => return Err(why),
                 Err(Stop::Need(need)) => self.engine.meet(self.now, &need, &mut facts).expect("a store"),
                 Err(Stop::Fault(fault)) => panic!("{fault}"),
             }
@@ -201,7 +206,11 @@ impl House {
     fn ask(&self, seed: u8, request: &TokenRequest) -> Result<Issued, Why> {
         let state = self.state();
         self.run(seed, |world| {
-            token(self.engine.known(&state), world, request).map(|(issued, _)| issued).map_err(|stopped| stopped.stop)
+            let known = self.engine.known(&state);
+            self.engine
+                .decide(world, |changing, world| token(known, world, changing, request))
+                .map(|(issued, _)| issued)
+                .map_err(|stopped| stopped.stop)
         })
     }
 
@@ -593,7 +602,7 @@ fn a_node_that_is_cut_off_issues_for_a_day_and_checks_for_a_quarter_of_an_hour()
     for (silence, issues, checks) in [(900, true, true), (901, true, false), (86_400, true, false), (86_401, false, false)] {
         let known = Known { followed_at: Some(NOW.plus_seconds(-silence)), ..house.engine.known(&state) };
         with_world(NOW, 6, |world| {
-            let issued = jeton_core::endpoint::token(known, world, &body(Some(SECRET)));
+            let issued = jeton_core::endpoint::token(known, world, &mut Changing::later(world.facts), &body(Some(SECRET)));
             let checked = guard::decide(known, Policy { resource, scope: &scope }, &carried, world);
             assert_eq!(issued.is_ok(), issues, "{silence}");
             assert_eq!(checked.is_ok(), checks, "{silence}");

@@ -3,6 +3,7 @@
 //! Every label has a closed set of values: a listener, an endpoint, an outcome, a reason. Nothing that a caller sends is one.
 
 use crate::listener::Face;
+use crate::rotation::KeyFigures;
 use crate::tls::TlsState;
 use jeton_core::event::{Event, Outcome};
 use jeton_core::refusal::TABLE;
@@ -57,6 +58,8 @@ pub struct Elsewhere {
     pub store_silence: i64,
     /// How long requests wait until a thread has time for them.
     pub lag: Duration,
+    /// The signing keys.
+    pub keys: KeyFigures,
     /// The certificate, if there is one.
     pub tls: Option<TlsState>,
 }
@@ -231,6 +234,7 @@ impl Collector for Reading {
             SHEDS.iter().zip(&counters.shed).try_for_each(|(what, value)| count(metric, [("what", *what)], read(value)))
         })?;
         self.about_tls(&mut out)?;
+        self.about_keys(&mut out)?;
         self.about_the_process(&mut out)
     }
 }
@@ -247,6 +251,19 @@ impl Reading {
         family(out, about, MetricType::Counter, |metric| outcomes(metric, [tls.loaded, tls.failed]))?;
         let about = ("jeton_tls_certificate_end_seconds", "When the certificate ends, in seconds since 1970");
         family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&tls.ends_at))
+    }
+
+    fn about_keys(&self, out: &mut DescriptorEncoder<'_>) -> Written {
+        let keys = self.elsewhere.keys;
+        family(out, ("jeton_signing_keys", "Published signing keys by state"), MetricType::Gauge, |metric| {
+            [("next", keys.next), ("active", keys.active), ("retiring", keys.retiring)]
+                .into_iter()
+                .try_for_each(|(state, value)| metric.encode_family(&[("state", state)])?.encode_gauge(&value))
+        })?;
+        let about = ("jeton_signing_key_age_seconds", "For how long the oldest key that signs has done so");
+        family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&keys.oldest))?;
+        let about = ("jeton_signing_key_late_seconds", "By how much a key signs for longer than its realm says; 0 is right");
+        family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&keys.late))
     }
 
     fn about_the_process(&self, out: &mut DescriptorEncoder<'_>) -> Written {
@@ -325,9 +342,9 @@ mod tests {
         metrics.greeted(Greeting::Failed);
         let tls = TlsState { ends_at: 5, is_stuck: false, loaded: 7, failed: 6 };
         drop(metrics.connected(Face::Public));
-        let page = metrics
-            .page(Elsewhere { lines_dropped: 3, store_silence: 4, lag: Duration::from_millis(2), tls: Some(tls) })
-            .expect("written");
+        let keys = KeyFigures { next: 1, active: 2, retiring: 3, oldest: 90, late: 5 };
+        let lag = Duration::from_millis(2);
+        let page = metrics.page(Elsewhere { lines_dropped: 3, store_silence: 4, lag, keys, tls: Some(tls) }).expect("written");
         drop(open);
         for line in [
             r#"jeton_decisions_total{endpoint="token",outcome="issued"} 1"#,
@@ -346,6 +363,9 @@ mod tests {
             r#"jeton_tls_handshakes_total{outcome="failed"} 1"#,
             r#"jeton_tls_loads_total{outcome="failed"} 6"#,
             "jeton_tls_certificate_end_seconds 5",
+            r#"jeton_signing_keys{state="retiring"} 3"#,
+            "jeton_signing_key_age_seconds 90",
+            "jeton_signing_key_late_seconds 5",
         ] {
             assert!(page.lines().any(|shown| shown == line), "{line}\n{page}");
         }

@@ -5,6 +5,7 @@ use crate::listener::shed::Shedder;
 use crate::metrics::{Elsewhere, Metrics};
 use crate::peer::TrustedProxies;
 use crate::request::Moment;
+use crate::rotation::KeyFigures;
 use crate::slow_hash::SlowHashes;
 use crate::tls::Tls;
 use jeton_core::event::{Event, Outcome};
@@ -54,6 +55,8 @@ pub struct Node {
     pub tls: Option<Arc<Tls>>,
     /// Bounds the readings from a database that are under way.
     pub reading: Arc<Semaphore>,
+    /// Bounds the changes that requests wait for.
+    pub changing: Arc<Semaphore>,
     /// Whether what was counted could last be written down.
     pub writes: AtomicBool,
     /// Whether the node is on its way down.
@@ -101,9 +104,9 @@ impl Node {
     }
 
     /// What the page of metrics shows beside the counters.
-    pub fn elsewhere(&self, now: Time) -> Elsewhere {
+    pub fn elsewhere(&self, now: Time, keys: KeyFigures) -> Elsewhere {
         let tls = self.tls.as_ref().map(|tls| tls.state());
-        Elsewhere { lines_dropped: self.log.dropped(), store_silence: self.silence(now), lag: self.shedder.lag(), tls }
+        Elsewhere { lines_dropped: self.log.dropped(), store_silence: self.silence(now), lag: self.shedder.lag(), keys, tls }
     }
 
     /// Tells log, counters and tally of a decision.

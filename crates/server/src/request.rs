@@ -7,7 +7,7 @@ use http::Request;
 use jeton_core::event::{Event, Outcome};
 use jeton_core::name::{RequestId, Time};
 use jeton_core::refusal::Fault;
-use jeton_core::world::{Facts, KeyPair, Need, Random, World};
+use jeton_core::world::{Facts, KeyPair, Need, Patience, Random, World};
 use jeton_jose::{Algorithm, SigningKey, sha256};
 use jeton_wire::Served;
 use std::net::IpAddr;
@@ -19,6 +19,8 @@ use std::time::Duration;
 const MOST_ROUNDS: usize = 8;
 /// How long a reading from a database may take.
 const SLOW_READ: Duration = Duration::from_secs(2);
+/// How long a change may take.
+const SLOW_CHANGE: Duration = Duration::from_secs(2);
 
 /// What is fixed for one request.
 pub struct Moment {
@@ -30,6 +32,15 @@ pub struct Moment {
     pub request_id: RequestId,
     /// Who asks.
     pub source: IpAddr,
+}
+
+impl Asked {
+    /// The same request at the same moment, for another thread.
+    fn again(&self) -> Self {
+        let Moment { now, random, request_id, source } = &self.moment;
+        let moment = Moment { now: *now, random: random.clone(), request_id: request_id.clone(), source: *source };
+        Self { moment, request: self.request.clone() }
+    }
 }
 
 impl Moment {
@@ -79,7 +90,16 @@ pub async fn answer(
     let mut facts = Facts::default();
     for _ in 0..MOST_ROUNDS {
         let (served, now) = match asking {
-            Asking::Here(asked) => (run(node, asked, &facts, decide)?, asked.moment.now),
+            Asking::Here(asked) if facts.patience == Patience::None => (run(node, asked, &facts, decide)?, asked.moment.now),
+            Asking::Here(asked) => match patiently(node, asked, facts.clone(), decide).await {
+                Ok(served) => (served, asked.moment.now),
+                Err(fault @ Fault::Unavailable(_)) => {
+                    // Decided where nothing waits, it ends with this fault in its caller's dialect.
+                    facts = Facts { patience: Patience::None, fault: Some(fault), ..facts };
+                    continue;
+                }
+                Err(fault) => return Err(fault),
+            },
             Asking::Apart(asked) => {
                 let now = asked.moment.now;
                 let (node, asked) = (Arc::clone(node), Arc::clone(asked));
@@ -99,6 +119,27 @@ pub async fn answer(
         }
     }
     Err(Fault::Broken("a decision needs more and more"))
+}
+
+/// Runs a decision that changes records where it may wait for them: so many at once, and each for so long.
+async fn patiently(
+    node: &Arc<Node>,
+    asked: &Asked,
+    facts: Facts,
+    decide: impl Fn(&Node, &World<'_>, &Request<Bytes>) -> Served + Send + 'static,
+) -> Result<Served, Fault> {
+    let late = || Fault::Unavailable("the store does not write in time".into());
+    let (again, inner) = (asked.again(), Arc::clone(node));
+    let changing = async move {
+        // The permit goes with the change: a database that hangs holds so many threads and no more.
+        let permit = Arc::clone(&inner.changing).acquire_owned().await.map_err(|_| late())?;
+        apart(move || {
+            let _permit = permit;
+            run(&inner, &again, &facts, decide)
+        })
+        .await?
+    };
+    tokio::time::timeout(SLOW_CHANGE, changing).await.map_err(|_| late())?
 }
 
 fn run(
@@ -141,6 +182,7 @@ async fn meet(node: &Arc<Node>, now: Time, need: Need, mut facts: Facts) -> Resu
             facts.slow_hashes.push((phc, digest, same));
             Ok(facts)
         }
+        Need::Records => Ok(Facts { patience: Patience::Waits, ..facts }),
         Need::KeyPair(algorithm) => {
             facts.key_pairs.push(apart(move || key_pair(algorithm)).await??);
             Ok(facts)

@@ -38,6 +38,8 @@ use tokio::sync::{Semaphore, watch};
 
 /// Most readings from a database at the same time.
 const READINGS: usize = 64;
+/// Most changes that requests wait for at the same time; they share the store's commits.
+const CHANGES: usize = 64;
 
 /// Name of the admin socket in the data directory.
 pub const ADMIN_SOCKET: &str = "admin.sock";
@@ -208,6 +210,7 @@ pub fn node(settings: &Settings, events: EventLog, cores: usize) -> Result<Node,
         proxies: Arc::new(settings.trusted_proxies.clone()),
         tls: tls(settings)?,
         reading: Arc::new(Semaphore::new(READINGS)),
+        changing: Arc::new(Semaphore::new(CHANGES)),
         writes: AtomicBool::new(true),
         draining: AtomicBool::new(false),
     })
@@ -256,6 +259,13 @@ pub fn make_directory(path: &Path) -> Result<(), ServeError> {
 
 /// Opens the engine over the store that the settings name.
 pub fn open(settings: &Settings) -> Result<(Engine, Reads), ServeError> {
+    let is_emptied = std::fs::metadata(settings.data.join("jeton.db")).is_ok_and(|file| file.len() == 0);
+    if settings.database_url.is_none() && is_emptied && settings.data.join("seal.key").exists() {
+        let data = settings.data.display();
+        return Err(ServeError(format!(
+            "jeton.db in {data} is empty, although there is a seal key beside it: restore a backup, or remove it to begin anew"
+        )));
+    }
     let (store, reads): (Arc<dyn Store>, _) = match &settings.database_url {
         Some(url) => (Arc::new(PostgresStore::connect(url.expose())?), Reads::Slow),
         None => (Arc::new(SqliteStore::open(&settings.data)?), Reads::Quick),

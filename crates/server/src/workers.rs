@@ -1,10 +1,11 @@
-//! Workers do in the background what no request waits for: they follow other nodes, write down what was counted, and forget
-//! what has ended.
+//! Workers do in the background what no request waits for: they follow other nodes, write down what was counted, rotate signing
+//! keys, and forget what has ended.
 
 use crate::chance;
 use crate::listener::shed;
 use crate::node::Node;
 use crate::request::Moment;
+use crate::rotation;
 use jeton_core::world::Facts;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -26,7 +27,7 @@ pub fn start(node: &Arc<Node>) {
     }
     let (measured, runtime) = (Arc::downgrade(node), Handle::current());
     begin("queue", move || shed::watch(&measured, &runtime));
-    for (name, work) in [("follower", follow as fn(&Weak<Node>)), ("writer", write)] {
+    for (name, work) in [("follower", follow as fn(&Weak<Node>)), ("writer", write), ("rotator", rotation::run)] {
         let node = Arc::downgrade(node);
         begin(name, move || work(&node));
     }

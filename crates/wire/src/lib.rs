@@ -159,7 +159,8 @@ impl Wire {
     }
 
     fn issue(&self, asked: &Asked<'_>, request: &TokenRequest) -> Served {
-        match token(self.engine.known(asked.state), asked.world, request) {
+        let (known, world) = (self.engine.known(asked.state), asked.world);
+        match self.engine.decide(world, |changing, world| token(known, world, changing, request)) {
             Ok((issued, client)) => {
                 let of = Some(Concerned::from(&**client.client()));
                 let mut event = asked.event("token", of, Outcome::Issued, Some(client.secret()));
@@ -231,7 +232,7 @@ impl Asked<'_> {
 
     fn stop(&self, endpoint: &'static str, stop: Stop, client: Option<Concerned>) -> Served {
         match stop {
-            Stop::Refuse(why) => self.refuse(endpoint, why, client),
+            Stop::Refuse(why) | Stop::RefuseAnd(why, _) => self.refuse(endpoint, why, client),
             Stop::Need(need) => Served::Need(need),
             Stop::Fault(fault) => {
                 let response = encode::fault(self.dialect, &fault, self.filling());

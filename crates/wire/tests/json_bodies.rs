@@ -30,6 +30,7 @@ fn realm(dialect: &Dialect) -> RealmState {
         profile: Profile::Compat,
         environment: Label::parse("test").expect("a label"),
         status: Status::Active,
+        not_before: jeton_core::name::Time::default(),
         permissions: BTreeSet::from([Permission::JsonTokenRequest, Permission::IgnoreAuthorization]),
         settings: dialect.file.realm_defaults.clone(),
     };

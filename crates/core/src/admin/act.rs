@@ -28,6 +28,8 @@ pub struct Context<'a> {
     pub data: &'a DataKeys,
     /// The dialects that a realm can be made from; the first is the default.
     pub dialects: &'a [DialectOffer],
+    /// Whether other nodes may work on the same store.
+    pub shared: bool,
 }
 
 /// Whether what a command decides is written.

@@ -4,11 +4,12 @@ use crate::client_auth::{AuthenticatedClient, Credentials, Known, authenticate};
 use crate::event::Concerned;
 use crate::grant::{self, Asked};
 use crate::refusal::{Fault, Why};
+use crate::store::Changing;
 use crate::token::{Issued, mint};
 use crate::world::{Presented, Stop, World};
 
 /// Why a client gets no token when the clock went back far behind its last revocation.
-pub const CLOCK_BEHIND: &str = "the clock is behind the client's last revocation";
+pub const CLOCK_BEHIND: &str = "the clock is behind the last revocation";
 /// Seconds by which a new token may count from later than now: as much as a check allows.
 const MOST_AHEAD: i64 = jeton_jose::jwt::CLOCK_SKEW;
 
@@ -36,50 +37,56 @@ pub struct Stopped {
     pub client: Option<Concerned>,
 }
 
-/// Decides a token request.
-pub fn token(known: Known<'_>, world: &World<'_>, request: &TokenRequest) -> Result<(Issued, AuthenticatedClient), Stopped> {
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Self {
+        Self { stop: fault.into(), client: None }
+    }
+}
+
+/// Decides a token request. Grants that change records do so in `change`.
+pub fn token(
+    known: Known<'_>,
+    world: &World<'_>,
+    change: &mut Changing<'_, '_>,
+    request: &TokenRequest,
+) -> Result<(Issued, AuthenticatedClient), Stopped> {
     // RFC 6749 §4: without a grant type it is no token request, whoever asks.
     let Some(wire) = request.grant_type.as_deref() else {
         return Err(Stopped { stop: Why::RequestGrantTypeMissing.into(), client: None });
     };
     let client = authenticate(known, world, &request.credentials).map_err(|(stop, client)| Stopped { stop, client })?;
-    match exchange(known, world, request, &client, wire) {
+    let asked = Asked {
+        realm: known.realm,
+        client: &client,
+        world,
+        scope: request.scope.as_deref(),
+        resources: &request.resources,
+        refresh_token: request.refresh_token.as_ref(),
+    };
+    match exchange(&asked, change, wire) {
         Ok(issued) => Ok((issued, client)),
         Err(stop) => Err(Stopped { stop, client: Some(Concerned::from(&**client.client())) }),
     }
 }
 
-fn exchange(
-    known: Known<'_>,
-    world: &World<'_>,
-    request: &TokenRequest,
-    client: &AuthenticatedClient,
-    wire: &str,
-) -> Result<Issued, Stop> {
+fn exchange(asked: &Asked<'_>, change: &mut Changing<'_, '_>, wire: &str) -> Result<Issued, Stop> {
+    let (client, world) = (asked.client.client(), asked.world);
     // RFC 9700 §2.4: the password grant MUST NOT be used; it cannot be switched on.
     if matches!(wire, "password" | "implicit") {
         return Err(Why::GrantPasswordNever.into());
     }
     let grant = grant::by_wire_name(wire).ok_or(Why::GrantUnknown)?;
     // RFC 6749 §5.2, unauthorized_client.
-    if !client.client().grants.contains(&grant.name) {
+    if !client.grants.contains(&grant.name) {
         return Err(Why::GrantNotAllowed.into());
     }
-    let asked = Asked {
-        realm: known.realm,
-        client,
-        world,
-        scope: request.scope.as_deref(),
-        resources: &request.resources,
-        refresh_token: request.refresh_token.as_ref(),
-    };
-    let issue = (grant.exchange)(&asked)?;
+    let issue = (grant.exchange)(asked, change)?;
     // Token times are whole seconds: in the second in which a client was stopped and let go on, a new token counts from the next
     // one, so that it is told apart from those that died.
-    let from = client.client().not_before;
+    let from = client.not_before.max(asked.realm.realm.not_before);
     if from > world.now.plus_seconds(MOST_AHEAD) {
         return Err(Fault::Unavailable(CLOCK_BEHIND.into()).into());
     }
-    let from = World { now: world.now.max(client.client().not_before), ..world.clone() };
-    mint(known.realm, &from, issue)
+    let from = World { now: world.now.max(from), ..world.clone() };
+    mint(asked.realm, &from, issue)
 }

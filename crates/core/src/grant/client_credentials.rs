@@ -6,6 +6,7 @@
 use super::scope::{self, Granted};
 use super::{Asked, Grant};
 use crate::record::{GrantName, Permission};
+use crate::store::Changing;
 use crate::token::{Issue, Refresh};
 use crate::world::Stop;
 
@@ -13,7 +14,7 @@ use crate::world::Stop;
 pub(super) const GRANT: Grant =
     Grant { name: GrantName::ClientCredentials, wire: "client_credentials", offered: |_| true, exchange };
 
-fn exchange(asked: &Asked<'_>) -> Result<Issue, Stop> {
+fn exchange(asked: &Asked<'_>, _: &mut Changing<'_, '_>) -> Result<Issue, Stop> {
     let client = asked.client.client();
     // RFC 6749 §3.3 and RFC 8707 §2.2: what was granted and known, or nothing.
     let Granted { scope, audience } = scope::decide(asked, &client.scope)?;
@@ -29,5 +30,6 @@ fn exchange(asked: &Asked<'_>) -> Result<Issue, Stop> {
         asked: asked.scope.map(str::to_owned),
         audience,
         refresh,
+        family: None,
     })
 }

@@ -3,6 +3,7 @@
 use crate::client_auth::AuthenticatedClient;
 use crate::record::GrantName;
 use crate::snapshot::RealmState;
+use crate::store::Changing;
 use crate::token::Issue;
 use crate::world::{Presented, Stop, World};
 
@@ -19,8 +20,8 @@ pub struct Grant {
     pub wire: &'static str,
     /// Whether a realm offers it, so that its metadata names it.
     pub offered: fn(&RealmState) -> bool,
-    /// Decides.
-    pub exchange: fn(&Asked<'_>) -> Result<Issue, Stop>,
+    /// Decides; what it changes it writes into the records, and a grant that changes nothing asks for none.
+    pub exchange: fn(&Asked<'_>, &mut Changing<'_, '_>) -> Result<Issue, Stop>,
 }
 
 /// Every grant. Discovery, admin commands and documents read the same table.

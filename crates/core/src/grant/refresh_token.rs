@@ -9,6 +9,7 @@ use crate::name::Scope;
 use crate::record::{GrantName, Permission};
 use crate::refusal::Why;
 use crate::snapshot::RealmState;
+use crate::store::Changing;
 use crate::token::{Issue, Refresh, open_refresh};
 use crate::world::Stop;
 
@@ -20,7 +21,7 @@ fn offered(realm: &RealmState) -> bool {
     realm.permits(Permission::RefreshWithClientCredentials)
 }
 
-fn exchange(asked: &Asked<'_>) -> Result<Issue, Stop> {
+fn exchange(asked: &Asked<'_>, _: &mut Changing<'_, '_>) -> Result<Issue, Stop> {
     let client = asked.client.client();
     let presented = asked.refresh_token.ok_or(Why::RequestParameterMissing)?;
     if !offered(asked.realm) {
@@ -34,7 +35,8 @@ fn exchange(asked: &Asked<'_>) -> Result<Issue, Stop> {
     if asked.world.now >= token.expires_at {
         return Err(Why::RefreshTokenExpired.into());
     }
-    if token.issued_at.seconds() < client.not_before.seconds() {
+    let from = client.not_before.max(asked.realm.realm.not_before);
+    if token.issued_at.seconds() < from.seconds() {
         return Err(Why::RefreshTokenRevoked.into());
     }
     // What was withdrawn from the client since then is not given again.
@@ -47,5 +49,6 @@ fn exchange(asked: &Asked<'_>) -> Result<Issue, Stop> {
         asked: asked.scope.map(str::to_owned),
         audience,
         refresh: Refresh::Same(presented.expose().to_owned()),
+        family: None,
     })
 }

@@ -1,7 +1,7 @@
 //! A realm is a tenant: an issuer with its keys, clients, dialect, profile and environment.
 
 use super::{Column, ColumnType, Index, Kind, Lookup, Record, Status, Value};
-use crate::name::{Issuer, Key, Label, Mount, RealmName, ResourceIdentifier, Scope, Title};
+use crate::name::{Issuer, Key, Label, Mount, RealmName, ResourceIdentifier, Scope, Time, Title};
 use jeton_jose::Algorithm;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -28,6 +28,9 @@ pub struct Realm {
     pub environment: Label,
     /// Whether it serves.
     pub status: Status,
+    /// Tokens issued before this moment are dead.
+    #[serde(default)]
+    pub not_before: Time,
     /// What this realm allows beyond the RFCs.
     pub permissions: BTreeSet<Permission>,
     /// Lifetimes, token format and scope rules.
@@ -88,6 +91,28 @@ pub struct RealmSettings {
     /// How long a node that is cut off from a shared store goes on.
     #[serde(default)]
     pub staleness: Staleness,
+    /// How signing keys rotate.
+    #[serde(default)]
+    pub keys: KeySettings,
+}
+
+/// How the signing keys of a realm rotate by themselves, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeySettings {
+    /// How long a key signs until its successor does.
+    pub rotate_after: i64,
+    /// How long a key is published before it signs: at least as long as verifiers keep the key set.
+    pub publish_ahead: i64,
+}
+
+/// How long verifiers may keep a realm's key set, in seconds.
+pub const KEYS_KEPT: i64 = 300;
+
+impl Default for KeySettings {
+    fn default() -> Self {
+        Self { rotate_after: 90 * 86_400, publish_ahead: KEYS_KEPT }
+    }
 }
 
 /// How long a node that is cut off from a shared store goes on, in seconds since it last heard of it. A single machine is never stale.

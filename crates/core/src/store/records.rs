@@ -3,6 +3,7 @@
 use super::{Batch, Fault, Guard, Order, Place, Row, Scan, View, Write};
 use crate::name::{Key, Time};
 use crate::record::{Kind, Lookup, Record};
+use crate::world::{Facts, Need, Stop};
 use std::collections::BTreeMap;
 
 /// Typed reading of one view, without writing.
@@ -114,6 +115,12 @@ impl<'a> Records<'a> {
         self.push(R::KIND, record.key(), Write::Delete(R::KIND, record.key()));
     }
 
+    /// Forgets what this decision wrote; what it read still guards the batch.
+    pub fn forget_writes(&mut self) {
+        self.writes.clear();
+        self.last.clear();
+    }
+
     /// Whether anything was written.
     #[must_use]
     pub fn is_changed(&self) -> bool {
@@ -150,6 +157,31 @@ impl<'a> Records<'a> {
     }
 }
 
+/// The records that a decision may change, as far as it runs where it may wait for them.
+pub enum Changing<'a, 'v> {
+    /// It may not wait here; the fault says why it cannot wait elsewhere either.
+    Later(Option<Fault>),
+    /// It may read and write these.
+    Now(&'a mut Records<'v>),
+}
+
+impl<'v> Changing<'_, 'v> {
+    /// Nothing can be changed in this run of a decision.
+    #[must_use]
+    pub fn later(facts: &Facts) -> Self {
+        Self::Later(facts.fault.clone())
+    }
+
+    /// The records; where the decision may not wait for them, it needs to run elsewhere.
+    pub fn records(&mut self) -> Result<&mut Records<'v>, Stop> {
+        match self {
+            Self::Now(records) => Ok(records),
+            Self::Later(None) => Err(Stop::Need(Need::Records)),
+            Self::Later(Some(fault)) => Err(Stop::Fault(fault.clone())),
+        }
+    }
+}
+
 fn encode<R: Record>(record: &R) -> Result<Row, Fault> {
     let body = serde_json::to_vec(record).map_err(|_| Fault::Broken("a record cannot be written as JSON"))?;
     Ok(Row {
@@ -162,7 +194,8 @@ fn encode<R: Record>(record: &R) -> Result<Row, Fault> {
     })
 }
 
-fn decode<R: Record>(row: &Row) -> Result<R, Fault> {
+/// A record from its row, whatever version of its form was written.
+pub(crate) fn decode<R: Record>(row: &Row) -> Result<R, Fault> {
     let corrupt = |cause: serde_json::Error| Fault::Corrupt(format!("{} {}: {cause}", R::KIND.name, row.key));
     if row.body_version == R::KIND.version {
         return serde_json::from_slice(&row.body).map_err(corrupt);

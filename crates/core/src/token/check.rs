@@ -2,12 +2,12 @@
 
 use super::opaque;
 use crate::event::Concerned;
-use crate::name::{ClientId, Scope, Time};
+use crate::name::{ClientId, Key, Scope, Time};
 use crate::record::{AccessTokenFormat, ClaimRow, ClaimSource, Client};
 use crate::refusal::Why;
 use crate::snapshot::{Memory, RealmState};
 use crate::world::{Stop, World};
-use jeton_jose::{JoseError, jwt};
+use jeton_jose::{JoseError, KeySet, jwt};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -28,6 +28,14 @@ pub struct AccessToken {
     pub expires_at: Time,
     /// Its own id.
     pub token_id: String,
+    /// The family that it belongs to.
+    pub family: Option<Key>,
+}
+
+/// The family that a token id names: its first half, if it is twice as long as others.
+pub(super) fn family_of(token_id: &[u8]) -> Option<Key> {
+    let (family, rest) = token_id.split_first_chunk::<16>()?;
+    (rest.len() == 16).then(|| Key::from_bytes(*family))
 }
 
 /// Checks a presented token: genuine, of this realm, not ended, its client still in good standing. A refusal names the client
@@ -50,7 +58,8 @@ pub fn check(
     }
     let client = memory.client(world.facts, realm.realm.key, &token.client_id).map_err(anonymous)?;
     let client = client.ok_or_else(|| anonymous(Why::TokenRevoked.into()))?;
-    let alive = client.status.is_active() && token.issued_at.seconds() >= client.not_before.seconds();
+    let from = client.not_before.max(realm.realm.not_before);
+    let alive = client.status.is_active() && token.issued_at.seconds() >= from.seconds();
     if !alive || !realm.realm.status.is_active() {
         return Err((Why::TokenRevoked.into(), Some(Concerned::from(&*client))));
     }
@@ -60,8 +69,11 @@ pub fn check(
 fn open_jwt(realm: &RealmState, typ: &str, rows: &[ClaimRow], world: &World<'_>, presented: &str) -> Result<AccessToken, Why> {
     let expect =
         jwt::Expect { issuer: realm.realm.issuer.as_str(), audiences: &[], typ: &[typ], now: world.now.seconds(), leeway: 0 };
-    let claims =
-        jwt::verify(presented.as_bytes(), &realm.accepted, &expect).map_err(|error| explain(realm, presented, &error))?;
+    let verify = |keys: &KeySet| jwt::verify(presented.as_bytes(), keys, &expect);
+    let claims = verify(&realm.accepted).or_else(|error| {
+        let mut upcoming = realm.upcoming.iter().filter(|(from, _)| error == JoseError::UnknownKey && world.now >= *from);
+        upcoming.find_map(|(_, key)| verify(key).ok()).ok_or_else(|| explain(realm, presented, &error))
+    })?;
     let value = |source: ClaimSource| rows.iter().find(|row| row.from == source).and_then(|row| claims.all.get(&row.name));
     // Where tokens have no claim for the client, it is the subject; where they have, it must be there (RFC 9068 §2.2).
     let names_client = rows.iter().any(|row| row.from == ClaimSource::ClientId);
@@ -73,6 +85,7 @@ fn open_jwt(realm: &RealmState, typ: &str, rows: &[ClaimRow], world: &World<'_>,
         Some(Value::String(text)) => Scope::parse(text).map_err(|_| Why::TokenMalformed)?,
         Some(list) => serde_json::from_value(list.clone()).map_err(|_| Why::TokenMalformed)?,
     };
+    let token_id = claims.token_id.unwrap_or_default();
     Ok(AccessToken {
         client_id,
         subject: claims.subject,
@@ -80,7 +93,8 @@ fn open_jwt(realm: &RealmState, typ: &str, rows: &[ClaimRow], world: &World<'_>,
         audience: claims.audience,
         issued_at: Time::from_seconds(claims.issued_at),
         expires_at: Time::from_seconds(claims.expires_at),
-        token_id: claims.token_id.unwrap_or_default(),
+        family: jeton_jose::b64::decode(token_id.as_bytes()).ok().and_then(|id| family_of(&id)),
+        token_id,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Minting turns a decided [`Issue`] into tokens. Nothing else draws their randomness or signs them.
 
 use super::{opaque, refresh};
-use crate::name::{ClientId, Scope};
+use crate::name::{ClientId, Key, Scope};
 use crate::record::{AccessTokenFormat, ClaimRow, ClaimShape, ClaimSource};
 use crate::refusal::{Fault, Why};
 use crate::snapshot::RealmState;
@@ -24,6 +24,8 @@ pub struct Issue {
     pub audience: Vec<String>,
     /// Whether a refresh token goes with it.
     pub refresh: Refresh,
+    /// The family whose end is the token's end, too.
+    pub family: Option<Key>,
 }
 
 /// Which refresh token goes with an access token.
@@ -63,7 +65,8 @@ pub(super) struct Content<'a> {
     pub issue: &'a Issue,
     pub issued_at: i64,
     pub expires_at: i64,
-    pub token_id: [u8; 16],
+    /// Chance; behind the family's key, if there is one.
+    pub token_id: Vec<u8>,
 }
 
 /// Makes the tokens of an issue.
@@ -71,8 +74,10 @@ pub fn mint(realm: &RealmState, world: &World<'_>, issue: Issue) -> Result<Issue
     let settings = &realm.realm.settings;
     let issued_at = world.now.seconds();
     let chance: [u8; 28] = world.random.draw("access token");
-    let mut token_id = [0; 16];
-    token_id.copy_from_slice(&chance[..16]);
+    let token_id = match issue.family {
+        None => chance[..16].to_vec(),
+        Some(family) => [&family.as_bytes()[..], &chance[..16]].concat(),
+    };
     let content =
         Content { issue: &issue, issued_at, expires_at: issued_at.saturating_add(settings.access_token.lifetime), token_id };
     let access_token = match &settings.access_token.format {

@@ -1,9 +1,9 @@
 //! An opaque access token is a sealed value that only this installation can read: no row, no look-up.
 //!
-//! Form: `jat_` and base64url of (nonce, ciphertext, tag). Inside: form, issue and end in seconds, token id, then client id,
-//! subject, scope and audiences as length-prefixed texts. The realm's key is part of what is authenticated.
+//! Form: `jat_` and base64url of (nonce, ciphertext, tag). Inside: form, issue and end in seconds, then token id, client id,
+//! subject, scope and audiences, each behind its length. The realm's key is part of what is authenticated.
 
-use super::check::AccessToken;
+use super::check::{AccessToken, family_of};
 use super::mint::Content;
 use crate::name::{ClientId, Scope, Time};
 use crate::refusal::Why;
@@ -21,7 +21,7 @@ pub(super) fn seal(realm: &RealmState, nonce: [u8; 12], content: &Content<'_>) -
     plain.push(FORM);
     plain.extend_from_slice(&content.issued_at.to_be_bytes());
     plain.extend_from_slice(&content.expires_at.to_be_bytes());
-    plain.extend_from_slice(&content.token_id);
+    push_bytes(&mut plain, &content.token_id);
     let subject = if issue.subject == issue.client_id.as_str() { "" } else { &issue.subject };
     for text in [issue.client_id.as_str(), subject, &issue.scope.to_string()] {
         push_text(&mut plain, text);
@@ -37,10 +37,14 @@ pub(super) fn seal(realm: &RealmState, nonce: [u8; 12], content: &Content<'_>) -
 }
 
 fn push_text(plain: &mut Vec<u8>, text: &str) {
+    push_bytes(plain, text.as_bytes());
+}
+
+fn push_bytes(plain: &mut Vec<u8>, bytes: &[u8]) {
     // Scopes and audiences are bounded far below 64 KiB by their own types; a longer text is cut at no place, it cannot occur.
-    let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     plain.extend_from_slice(&len.to_be_bytes());
-    plain.extend_from_slice(text.as_bytes());
+    plain.extend_from_slice(bytes);
 }
 
 /// Opens a token of this realm. Expiry is the caller's check.
@@ -58,11 +62,10 @@ fn parse(plain: &[u8]) -> Option<AccessToken> {
     }
     let (issued_at, rest) = rest.split_first_chunk::<8>()?;
     let (expires_at, rest) = rest.split_first_chunk::<8>()?;
-    let (token_id, mut rest) = rest.split_first_chunk::<16>()?;
+    let (token_id, mut rest) = split(rest)?;
     let mut texts = Vec::with_capacity(4);
     while !rest.is_empty() {
-        let (len, tail) = rest.split_first_chunk::<4>()?;
-        let (text, tail) = tail.split_at_checked(usize::try_from(u32::from_be_bytes(*len)).ok()?)?;
+        let (text, tail) = split(rest)?;
         texts.push(std::str::from_utf8(text).ok()?.to_owned());
         rest = tail;
     }
@@ -79,5 +82,12 @@ fn parse(plain: &[u8]) -> Option<AccessToken> {
         issued_at: Time::from_seconds(i64::from_be_bytes(*issued_at)),
         expires_at: Time::from_seconds(i64::from_be_bytes(*expires_at)),
         token_id: b64::encode(token_id),
+        family: family_of(token_id),
     })
+}
+
+/// The first of several parts, each behind its length.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*len)).ok()?)
 }

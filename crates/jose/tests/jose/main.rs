@@ -4,6 +4,7 @@ mod keys;
 mod nonsense;
 mod tokens;
 mod vectors;
+mod wycheproof_vectors;
 
 use jeton_jose::{Algorithm, SigningKey, b64};
 use serde_json::{Map, Value};

@@ -14,6 +14,7 @@ mod http2;
 mod invariants;
 mod ledger;
 mod replay;
+mod rotation;
 mod tls;
 
 use replay::{directory, replay};

@@ -9,7 +9,7 @@ pub mod tls;
 use jeton_jose::SealKey;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -38,7 +38,9 @@ impl Launch {
 /// A running `jeton serve`.
 pub struct Server {
     child: Child,
-    directory: TempDir,
+    data: PathBuf,
+    /// Goes with the server, unless the test keeps the directory itself.
+    _directory: Option<TempDir>,
     log: Arc<Mutex<Vec<u8>>>,
     /// The public listener.
     pub listen: SocketAddr,
@@ -63,16 +65,31 @@ impl Server {
         let applied = jeton(&data, &["apply", &file.to_string_lossy(), "--yes"]);
         assert!(applied.status.success(), "jeton apply failed:\n{}", said(&applied));
         let launch = prepare(&data);
-        Self::serve(directory, &launch)
+        let mut server = Self::launched(&data, &launch).unwrap_or_else(|said| panic!("{said}"));
+        server._directory = Some(directory);
+        server
     }
 
-    fn serve(directory: TempDir, launch: &Launch) -> Self {
+    /// Starts a node whose store is elsewhere, as these arguments say.
+    pub fn start_over(arguments: &[String]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut server = Self::on_with(&directory.path().join("data"), arguments).unwrap_or_else(|said| panic!("{said}"));
+        server._directory = Some(directory);
+        server
+    }
+
+    /// Starts a server on a data directory that is there, with further arguments; or else what it said instead of listening.
+    pub fn on_with(data: &Path, arguments: &[String]) -> Result<Self, String> {
+        Self::launched(data, &Launch { arguments: arguments.to_vec(), descriptors: None })
+    }
+
+    fn launched(data: &Path, launch: &Launch) -> Result<Self, String> {
         let limit = launch.descriptors.map_or_else(String::new, |limit| format!("ulimit -n {limit} && "));
         let mut child = Command::new("sh")
             .args(["-c", &format!("{limit}exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_jeton")])
             .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .args(["--sample-api", "true", "--log", "json", "--data"])
-            .arg(directory.path().join("data"))
+            .arg(data)
             .args(&launch.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -86,13 +103,16 @@ impl Server {
         loop {
             let said = String::from_utf8_lossy(&log.lock().expect("no reader panics")).into_owned();
             if let Some((listen, ops, admin)) = addresses(&said) {
-                return Self { child, directory, log, listen, ops, admin };
+                return Ok(Self { child, data: data.to_owned(), _directory: None, log, listen, ops, admin });
             }
             let ended = child.try_wait().expect("the child can be asked");
             if ended.is_some() || Instant::now() > deadline {
                 let _ = child.kill();
                 let _ = child.wait();
-                panic!("the server does not listen ({ended:?}); it said:\n{said}");
+                // What it said last may still be on its way.
+                thread::sleep(Duration::from_millis(50));
+                let said = String::from_utf8_lossy(&log.lock().expect("no reader panics")).into_owned();
+                return Err(format!("the server does not listen ({ended:?}); it said:\n{said}"));
             }
             thread::sleep(Duration::from_millis(5));
         }
@@ -100,12 +120,17 @@ impl Server {
 
     /// Runs a command of the same binary on the data of this server.
     pub fn command(&self, arguments: &[&str]) -> Output {
-        jeton(&self.directory.path().join("data"), arguments)
+        jeton(&self.data, arguments)
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.data.clone()
     }
 
     /// The permissions of a file in the data directory.
     pub fn mode_of(&self, file: &str) -> u32 {
-        let metadata = std::fs::metadata(self.directory.path().join("data").join(file)).expect("the file is there");
+        let metadata = std::fs::metadata(self.data.join(file)).expect("the file is there");
         std::os::unix::fs::PermissionsExt::mode(&metadata.permissions())
     }
 
