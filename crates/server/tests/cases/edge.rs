@@ -1,4 +1,4 @@
-//! Rows AC-35, F-14 and F-44: who asks, how many may, and what becomes of the rest.
+//! Rows AC-35 and F-14: who asks, how many may, and what becomes of the rest.
 
 use crate::harness::http::{self, Connection, Until};
 use crate::harness::{Launch, Server};
