@@ -62,7 +62,7 @@ fn older_log() -> Result<&'static str, String> {
 /// The log of one installation beside the store of another one.
 fn foreign_log() -> Result<&'static str, String> {
     let (room, other) = (settled(), settled());
-    let server = Server::on(&other.data())?;
+    let server = Server::on_with(&other.data(), &[])?;
     done(&other.data(), &["client", "create", "acme", "first"]);
     drop(server);
     replaced(&other.data(), &room.data(), "jeton.db-wal");
@@ -119,7 +119,7 @@ fn f_36_another_seal_key_is_named() {
         }
         if number % 4 == 0 {
             done(&target.data(), &["restore", &backup]);
-            access_token(&Server::on(&target.data())?, "good");
+            access_token(&Server::on_with(&target.data(), &[])?, "good");
             // The restored store beside the key of another installation.
             std::fs::copy(other.data().join("seal.key"), target.data().join("seal.key")).expect("copies");
             expect(&no_start(&target.data())?, &["jeton: ", "seal key is not the one"])?;
