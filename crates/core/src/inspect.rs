@@ -4,8 +4,8 @@
 
 use crate::name::Key;
 use crate::record::{
-    ApiKey, Audit, Client, DataKey, Installation, JournalEntry, Kind, LastUse, Realm, Record, ResourceServer, Revocation,
-    SigningKeyRecord, TokenFamily, Usage,
+    ApiKey, Audit, AuditMark, AuditSeal, Client, DataKey, Delivery, Installation, JournalEntry, Kind, LastUse, Realm, Record,
+    RegisteredOrigin, ResourceServer, Revocation, SigningKeyRecord, TokenFamily, Usage, Webhook, WebhookProgress,
 };
 use crate::run::root_key;
 use crate::snapshot::DataKeys;
@@ -61,11 +61,22 @@ const INSPECTED: &[Inspected] = &[
         kind: Revocation::KIND,
         look: |found, row| found.record::<Revocation>(row, |it| vec![(Realm::KIND, it.realm)], nothing),
     },
-    // The hash chain over the audit trail is followed here once it is sealed: its records come in the order of their keys.
+    // Whether the audit trail is whole, `jeton audit verify` says.
     Inspected { kind: Audit::KIND, look: |found, row| found.record::<Audit>(row, none, nothing) },
     Inspected { kind: JournalEntry::KIND, look: |found, row| found.record::<JournalEntry>(row, none, nothing) },
     Inspected { kind: Usage::KIND, look: |found, row| found.record::<Usage>(row, none, nothing) },
     Inspected { kind: LastUse::KIND, look: |found, row| found.record::<LastUse>(row, none, nothing) },
+    Inspected { kind: AuditMark::KIND, look: |found, row| found.record::<AuditMark>(row, none, nothing) },
+    Inspected { kind: AuditSeal::KIND, look: |found, row| found.record::<AuditSeal>(row, none, nothing) },
+    Inspected { kind: Webhook::KIND, look: |found, row| found.record::<Webhook>(row, none, nothing) },
+    Inspected { kind: WebhookProgress::KIND, look: |found, row| found.record::<WebhookProgress>(row, none, nothing) },
+    Inspected { kind: Delivery::KIND, look: |found, row| found.record::<Delivery>(row, none, nothing) },
+    Inspected {
+        kind: RegisteredOrigin::KIND,
+        look: |found, row| {
+            found.record::<RegisteredOrigin>(row, |it| vec![(Realm::KIND, it.realm), (Client::KIND, it.client)], nothing)
+        },
+    },
 ];
 
 fn none<R: Record>(_: &R) -> Vec<Reference> {
@@ -262,7 +273,13 @@ mod tests {
         let seal = SealKey::from_bytes([7; 32]);
         let random = crate::world::Random::from_seed([1; 32]);
         let (request_id, facts) = (crate::name::RequestId::parse("00000000").expect("an id"), crate::world::Facts::default());
-        let world = crate::world::World { now, random: &random, request_id: &request_id, facts: &facts };
+        let world = crate::world::World {
+            now,
+            random: &random,
+            request_id: &request_id,
+            source: crate::world::World::INSIDE,
+            facts: &facts,
+        };
         let store = std::sync::Arc::new(store);
         crate::run::Engine::open(store.clone(), &seal, &world).expect("opens");
         let look = |seal: &SealKey, change: fn(&'static Kind, &mut Row)| {

@@ -5,8 +5,8 @@ use crate::client_auth::Known;
 use crate::endpoint::Stopped;
 use crate::name::{Issuer, Key, Time};
 use crate::record::{
-    Actor, ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, ResourceServer, SigningKeyRecord, client_by_id,
-    key_by_hash, keys_of_realm, resources_of_realm,
+    Actor, ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, RegisteredOrigin, ResourceServer,
+    SigningKeyRecord, client_by_id, holders_of_origin, key_by_hash, keys_of_realm, resources_of_realm,
 };
 use crate::refusal::Fault;
 use crate::snapshot::{DataKeys, Memory, RealmState};
@@ -195,6 +195,11 @@ impl Engine {
                 }
                 facts.api_keys.push((*realm, hash.clone(), key));
             }
+            Need::WebOrigin { realm, origin } => {
+                let holder: Option<RegisteredOrigin> = self.read(now, |reader| reader.find(holders_of_origin(*realm, origin)))?;
+                self.memory.remember_web_origin(evictions, *realm, origin, holder.is_some());
+                facts.web_origins.push((*realm, origin.clone(), holder.is_some()));
+            }
             Need::Records => facts.patience = Patience::Waits,
             Need::SlowHash { .. } | Need::KeyPair(_) => {}
         }
@@ -263,6 +268,9 @@ impl Engine {
                     self.memory.forget_api_key(key.realm, &key.hash);
                 }
             }
+        }
+        if !of(RegisteredOrigin::KIND).is_empty() {
+            self.memory.forget_web_origins();
         }
         // Resource servers and signing keys touch their realm, so the realm stands among what was written.
         let realms: BTreeSet<Key> = of(Realm::KIND).into_iter().collect();

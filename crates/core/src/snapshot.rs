@@ -1,6 +1,6 @@
 //! The snapshot is what the hot path knows without asking the store: realms with their keys, and the clients lately seen.
 
-use crate::name::{ClientId, Key, RealmName, Scope, ScopeToken, Time};
+use crate::name::{ClientId, Key, RealmName, Scope, ScopeToken, Time, WebOrigin};
 use crate::record::{
     AccessTokenFormat, ApiKey, AudienceRule, Client, KeyPurpose, KeyState, Permission, Realm, ResourceServer, SigningKeyRecord,
 };
@@ -254,6 +254,8 @@ pub struct Memory {
     /// Ids that no client has: kept apart, so that invented ids push no client out.
     absent: Cache<(Key, ClientId), ()>,
     api_keys: Cache<(Key, String), Arc<ApiKey>>,
+    /// Origins of web pages, and whether a client registered them.
+    web_origins: Cache<(Key, WebOrigin), bool>,
     /// Counts evictions, so that what was read before one is not remembered after it.
     evictions: Mutex<u64>,
 }
@@ -273,6 +275,7 @@ impl Memory {
             clients: Cache::new(Self::CAPACITY),
             absent: Cache::new(Self::ABSENT),
             api_keys: Cache::new(Self::CAPACITY),
+            web_origins: Cache::new(Self::ABSENT),
             evictions: Mutex::new(0),
         }
     }
@@ -307,6 +310,19 @@ impl Memory {
         }
     }
 
+    /// Whether a client of the realm registered this origin: from memory, from the facts, or needed.
+    pub fn web_origin(&self, facts: &Facts, realm: Key, origin: &WebOrigin) -> Result<bool, Stop> {
+        if let Some(known) = self.web_origins.get(&(realm, origin.clone())) {
+            return Ok(known);
+        }
+        let fact = facts.web_origins.iter().find(|(of, known, _)| *of == realm && known == origin);
+        match (fact, &facts.fault) {
+            (Some((_, _, registered)), _) => Ok(*registered),
+            (None, Some(fault)) => Err(Stop::Fault(fault.clone())),
+            (None, None) => Err(Stop::Need(Need::WebOrigin { realm, origin: origin.clone() })),
+        }
+    }
+
     /// The count of evictions, to be taken before a record is read that shall be remembered.
     #[must_use]
     pub fn evictions(&self) -> u64 {
@@ -337,6 +353,21 @@ impl Memory {
         }
     }
 
+    /// Remembers whether an origin is registered, unless something was evicted since that was read.
+    pub fn remember_web_origin(&self, evictions: u64, realm: Key, origin: &WebOrigin, registered: bool) {
+        let now = self.evictions.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now == evictions {
+            self.web_origins.insert((realm, origin.clone()), registered);
+        }
+    }
+
+    /// Forgets all origins; they change seldom.
+    pub fn forget_web_origins(&self) {
+        let mut evictions = self.evictions.lock().unwrap_or_else(PoisonError::into_inner);
+        *evictions += 1;
+        self.web_origins.clear();
+    }
+
     /// Forgets a client that was changed.
     pub fn forget_client(&self, realm: Key, client_id: &ClientId) {
         let mut evictions = self.evictions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -360,6 +391,7 @@ impl Memory {
         self.clients.clear();
         self.absent.clear();
         self.api_keys.clear();
+        self.web_origins.clear();
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! The same world and the same records give the same answer. A decision that lacks a fact says which one it needs.
 
-use crate::name::{ClientId, Key, RequestId, Time};
+use crate::name::{ClientId, Key, RequestId, Time, WebOrigin};
 use crate::record::{ApiKey, Client};
 use crate::refusal::{Fault, Why};
+use core::net::{IpAddr, Ipv4Addr};
 use jeton_jose::{Algorithm, sha256};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -18,11 +19,16 @@ pub struct World<'a> {
     pub random: &'a Random,
     /// The id in log, journal and answer.
     pub request_id: &'a RequestId,
+    /// Who asks, as far as the network tells: the peer, or the client that a trusted proxy names.
+    pub source: IpAddr,
     /// What was found out for an earlier run of the same decision.
     pub facts: &'a Facts,
 }
 
 impl World<'_> {
+    /// The source of what comes from this machine itself: its own work, and commands over the admin socket.
+    pub const INSIDE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
     /// A new key for a record made by this decision.
     #[must_use]
     pub fn new_key(&self, purpose: &str) -> Key {
@@ -70,6 +76,8 @@ pub struct Facts {
     pub clients: Vec<(Key, ClientId, Option<Arc<Client>>)>,
     /// API keys that were read, or found absent, by realm and hash.
     pub api_keys: Vec<(Key, String, Option<Arc<ApiKey>>)>,
+    /// Origins of web pages that were looked up, and whether a client of the realm registered them.
+    pub web_origins: Vec<(Key, WebOrigin, bool)>,
     /// Foreign hashes that were compared with a presented secret: the hash, the digest of what was presented, the verdict.
     pub slow_hashes: Vec<(String, [u8; 32], bool)>,
     /// Key pairs that were made.
@@ -122,6 +130,13 @@ pub enum Need {
         /// Keyed hash of its value.
         hash: String,
     },
+    /// Whether a client of the realm registered an origin that is not in memory.
+    WebOrigin {
+        /// The realm.
+        realm: Key,
+        /// The origin.
+        origin: WebOrigin,
+    },
     /// A presented secret is to be compared with a slow hash, off the request threads.
     SlowHash {
         /// The hash as it was imported.
@@ -140,6 +155,7 @@ impl std::fmt::Debug for Need {
         f.write_str(match self {
             Self::Client { .. } => "Need(client)",
             Self::ApiKey { .. } => "Need(API key)",
+            Self::WebOrigin { .. } => "Need(web origin)",
             Self::SlowHash { .. } => "Need(slow hash)",
             Self::KeyPair(_) => "Need(key pair)",
             Self::Records => "Need(records)",

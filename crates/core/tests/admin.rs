@@ -143,7 +143,7 @@ fn chance(seconds: i64) -> Chance {
 
 impl Chance {
     fn world<'a>(&'a self, facts: &'a Facts) -> World<'a> {
-        World { now: self.now, random: &self.random, request_id: &self.id, facts }
+        World { now: self.now, random: &self.random, request_id: &self.id, source: World::INSIDE, facts }
     }
 }
 

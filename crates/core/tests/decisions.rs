@@ -98,6 +98,7 @@ fn client(id: &str) -> Client {
         scope: scope("read write"),
         default_scope: None,
         redirect_uris: Vec::new(),
+        web_origins: Vec::new(),
         person: None,
         status: Status::Active,
         not_before: Time::from_millis(0),
@@ -122,7 +123,7 @@ fn resource(identifier: &str, scopes: &str) -> ResourceServer {
 fn with_world<T>(now: Time, seed: u8, run: impl FnOnce(&World<'_>) -> T) -> T {
     let (random, facts) = (Random::from_seed([seed; 32]), Facts::default());
     let request_id = RequestId::parse("0123456789abcdef").expect("an id");
-    run(&World { now, random: &random, request_id: &request_id, facts: &facts })
+    run(&World { now, random: &random, request_id: &request_id, source: World::INSIDE, facts: &facts })
 }
 
 impl House {
@@ -192,7 +193,8 @@ impl House {
         let (random, mut facts) = (Random::from_seed([seed; 32]), Facts::default());
         let request_id = RequestId::parse("0123456789abcdef").expect("an id");
         loop {
-            let outcome = decide(&World { now: self.now, random: &random, request_id: &request_id, facts: &facts });
+            let outcome =
+                decide(&World { now: self.now, random: &random, request_id: &request_id, source: World::INSIDE, facts: &facts });
             match outcome {
                 Ok(done) => return Ok(done),
                 Err(Stop::Refuse(why) | Stop::RefuseAnd(why, _)) => return Err(why),

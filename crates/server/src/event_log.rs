@@ -3,10 +3,12 @@
 //! A line goes into a buffer of its thread; one writer empties the buffers every few milliseconds. When nobody reads, lines are
 //! dropped and counted, and no request waits.
 
-use crate::settings::{LogFormat, Settings};
+use crate::request::Moment;
+use crate::settings::{LogFormat, LogSetting, Settings};
 use jeton_core::event::{Event, Outcome};
-use jeton_core::name::{RequestId, Time};
+use jeton_core::name::Time;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
@@ -62,11 +64,11 @@ thread_local! {
 impl EventLog {
     /// Starts the writer of standard error.
     pub fn start(settings: &Settings) -> io::Result<Self> {
-        Self::to(io::stderr(), settings.log_format, settings.log_level)
+        Self::to(io::stderr(), settings.log)
     }
 
     /// Starts a writer that writes there.
-    pub fn to(sink: impl Write + Send + 'static, form: LogFormat, level: Level) -> io::Result<Self> {
+    pub fn to(sink: impl Write + Send + 'static, LogSetting { form, level }: LogSetting) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             shards: std::array::from_fn(|_| Mutex::default()),
             told: AtomicBool::new(false),
@@ -83,7 +85,7 @@ impl EventLog {
     }
 
     /// Writes the line of one event, unless the level leaves it out.
-    pub fn record(&self, event: &Event, status: u16, took: Duration, now: Time, request_id: &RequestId) {
+    pub fn record(&self, event: &Event, status: u16, took: Duration, moment: &Moment) {
         let (level, name) = match &event.outcome {
             Outcome::Issued => (Level::INFO, "issued"),
             Outcome::Permitted => (Level::INFO, "permitted"),
@@ -94,7 +96,7 @@ impl EventLog {
             return;
         }
         self.shared.push(|shard| {
-            let mut line = Line::begin(shard, self.form, now, level);
+            let mut line = Line::begin(shard, self.form, moment.now, level);
             line.plain("event", name);
             line.plain("endpoint", event.endpoint);
             if let Some((_, realm)) = &event.realm {
@@ -110,7 +112,8 @@ impl EventLog {
             }
             line.number("status", u64::from(status));
             line.number("duration_us", u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-            line.plain("request_id", request_id.as_str());
+            line.source(moment.source);
+            line.plain("request_id", moment.request_id.as_str());
             line.end();
         });
     }
@@ -302,6 +305,15 @@ impl<'a> Line<'a> {
             }
         }
         self.out.extend_from_slice(&digits[at..]);
+    }
+
+    /// Who asked.
+    fn source(&mut self, source: IpAddr) {
+        self.key("source");
+        let quote: &[u8] = if self.form == LogFormat::Json { b"\"" } else { b"" };
+        self.out.extend_from_slice(quote);
+        let _ = write!(self.out, "{source}");
+        self.out.extend_from_slice(quote);
     }
 
     fn end(self) {

@@ -12,17 +12,17 @@ pub fn start(settings: &Settings) -> io::Result<EventLog> {
 
 /// The same, written somewhere else than standard error.
 pub fn start_into(sink: impl io::Write + Send + 'static, settings: &Settings) -> io::Result<EventLog> {
-    begin(EventLog::to(sink, settings.log_format, settings.log_level)?, settings)
+    begin(EventLog::to(sink, settings.log)?, settings)
 }
 
 fn begin(events: EventLog, settings: &Settings) -> io::Result<EventLog> {
     let lines = events.clone();
     let builder = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::from_level(settings.log_level))
+        .with_max_level(LevelFilter::from_level(settings.log.level))
         .with_writer(move || Lines(lines.clone()))
         .with_target(false)
         .with_ansi(false);
-    let started = match settings.log_format {
+    let started = match settings.log.form {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };

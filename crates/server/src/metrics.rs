@@ -5,6 +5,7 @@
 use crate::footprint;
 use crate::listener::Face;
 use crate::rotation::KeyFigures;
+use crate::tls::TlsState;
 use jeton_core::event::{Event, Outcome};
 use jeton_core::refusal::TABLE;
 use prometheus_client::collector::Collector;
@@ -25,6 +26,30 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// Upper bounds of the buckets of durations, in microseconds; a last bucket has no bound.
 const BOUNDS: [u64; 13] = [25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000, 250_000, 1_000_000, 5_000_000];
 
+/// How a TLS handshake ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Greeting {
+    /// With a connection.
+    Completed,
+    /// Without.
+    Failed,
+}
+
+const GREETINGS: [&str; 2] = ["completed", "failed"];
+
+/// What is refused or closed for want of room or time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shed {
+    /// A connection above the bound, which was told so.
+    Connection,
+    /// A connection above both bounds, which was closed.
+    Dropped,
+    /// A request.
+    Request,
+}
+
+const SHEDS: [&str; 3] = ["connection", "dropped", "request"];
+
 type Row<const N: usize> = [AtomicU64; N];
 
 /// Every counter of the process. Clones count together.
@@ -40,6 +65,8 @@ struct Counters {
     answers: [Row<{ CLASSES.len() }>; LISTENERS.len()],
     accepted: Row<{ LISTENERS.len() }>,
     ended: Row<{ LISTENERS.len() }>,
+    shed: Row<{ SHEDS.len() }>,
+    handshakes: Row<2>,
 }
 
 fn zeros<const N: usize>() -> Row<N> {
@@ -82,6 +109,8 @@ impl Metrics {
             answers: std::array::from_fn(|_| zeros()),
             accepted: zeros(),
             ended: zeros(),
+            shed: zeros(),
+            handshakes: zeros(),
         }))
     }
 
@@ -117,6 +146,16 @@ impl Metrics {
         Open(self.clone(), listener(face))
     }
 
+    /// Counts something that was refused for want of room or time.
+    pub fn shed(&self, what: Shed) {
+        add(&self.0.shed[what as usize], 1);
+    }
+
+    /// Counts one TLS handshake.
+    pub fn greeted(&self, outcome: Greeting) {
+        add(&self.0.handshakes[outcome as usize], 1);
+    }
+
     /// The page for Prometheus, in the OpenMetrics form.
     pub fn page(&self, node: Present) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
@@ -142,6 +181,10 @@ pub struct Present {
     pub under_way: Vec<(&'static str, usize, usize)>,
     /// How the signing keys are.
     pub keys: KeyFigures,
+    /// How long requests wait until a thread has time for them.
+    pub lag: Duration,
+    /// The certificate, if there is one.
+    pub tls: Option<TlsState>,
 }
 
 /// The counters at one moment.
@@ -193,6 +236,11 @@ impl Collector for Reading {
             }
             Ok(())
         })?;
+        let about = ("jeton_shed", "Connections and requests that were refused for want of room or time");
+        family(&mut out, about, MetricType::Counter, |metric| {
+            SHEDS.iter().zip(&counters.shed).try_for_each(|(what, value)| count(metric, [("what", *what)], read(value)))
+        })?;
+        self.about_tls(&mut out)?;
         self.about_the_node(&mut out)?;
         self.about_keys(&mut out)?;
         about_the_process(&mut out)
@@ -200,6 +248,19 @@ impl Collector for Reading {
 }
 
 impl Reading {
+    fn about_tls(&self, out: &mut DescriptorEncoder<'_>) -> Written {
+        let Some(tls) = self.node.tls else { return Ok(()) };
+        let outcomes = |metric: &mut MetricEncoder<'_>, values: [u64; 2]| {
+            GREETINGS.iter().zip(values).try_for_each(|(outcome, value)| count(metric, [("outcome", *outcome)], value))
+        };
+        let handshakes = self.metrics.0.handshakes.each_ref().map(read);
+        family(out, ("jeton_tls_handshakes", "TLS handshakes"), MetricType::Counter, |metric| outcomes(metric, handshakes))?;
+        let about = ("jeton_tls_loads", "How often certificate and key were read from their files");
+        family(out, about, MetricType::Counter, |metric| outcomes(metric, [tls.loaded, tls.failed]))?;
+        let about = ("jeton_tls_certificate_end_seconds", "When the certificate ends, in seconds since 1970");
+        family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&tls.ends_at))
+    }
+
     fn about_keys(&self, out: &mut DescriptorEncoder<'_>) -> Written {
         let keys = self.node.keys;
         family(out, ("jeton_signing_keys", "Published signing keys by state"), MetricType::Gauge, |metric| {
@@ -233,6 +294,8 @@ impl Reading {
         family(out, about, MetricType::Gauge, |metric| {
             node.under_way.iter().try_for_each(|(work, _, most)| amount(metric, work, *most))
         })?;
+        let about = ("jeton_queue_seconds", "How long a request waits until a thread has time for it");
+        family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&node.lag.as_secs_f64()))?;
         family(out, ("jeton_build", "The version that runs"), MetricType::Info, |metric| {
             metric.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
         })
@@ -299,10 +362,15 @@ mod tests {
         metrics.count(&event("new", Outcome::Permitted), Duration::ZERO);
         metrics.answered(Face::Public, http::StatusCode::UNAUTHORIZED);
         let open = metrics.connected(Face::Public);
+        metrics.shed(Shed::Request);
+        metrics.greeted(Greeting::Failed);
+        let tls = TlsState { ends_at: 5, is_stuck: false, loaded: 7, failed: 6 };
         drop(metrics.connected(Face::Public));
         let under_way = vec![("reading", 2, 64)];
         let keys = KeyFigures { next: 1, active: 2, retiring: 3, oldest: 90, late: 5 };
-        let node = Present { lines_dropped: 3, store_silence: 4, ready: true, writable: false, under_way, keys };
+        let lag = Duration::from_millis(2);
+        let tls = Some(tls);
+        let node = Present { lines_dropped: 3, store_silence: 4, ready: true, writable: false, under_way, keys, lag, tls };
         let page = metrics.page(node).expect("written");
         drop(open);
         for line in [
@@ -317,6 +385,11 @@ mod tests {
             r#"jeton_connections_accepted_total{listener="public"} 2"#,
             "jeton_log_lines_dropped_total 3",
             "jeton_store_silence_seconds 4",
+            "jeton_queue_seconds 0.002",
+            r#"jeton_shed_total{what="request"} 1"#,
+            r#"jeton_tls_handshakes_total{outcome="failed"} 1"#,
+            r#"jeton_tls_loads_total{outcome="failed"} 6"#,
+            "jeton_tls_certificate_end_seconds 5",
             r#"jeton_signing_keys{state="retiring"} 3"#,
             "jeton_signing_key_age_seconds 90",
             "jeton_signing_key_late_seconds 5",

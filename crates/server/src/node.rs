@@ -1,10 +1,13 @@
 //! A node is one running server: the engine, its public face, and what the outside is told about it.
 
 use crate::event_log::EventLog;
+use crate::listener::shed::Shedder;
 use crate::metrics::{Metrics, Present};
+use crate::peer::TrustedProxies;
 use crate::request::Moment;
 use crate::rotation::KeyFigures;
 use crate::slow_hash::SlowHashes;
+use crate::tls::Tls;
 use jeton_core::event::{Event, Outcome};
 use jeton_core::name::Time;
 use jeton_core::run::Engine;
@@ -44,6 +47,12 @@ pub struct Node {
     pub tally: Tally,
     /// Slow hashes, off the request threads.
     pub slow_hashes: SlowHashes,
+    /// Who is served when there is too much to do.
+    pub shedder: Shedder,
+    /// Who may say where a request comes from.
+    pub proxies: Arc<TrustedProxies>,
+    /// What the listeners speak TLS with, if they do.
+    pub tls: Option<Arc<Tls>>,
     /// Bounds the readings from a database that are under way.
     pub reading: Arc<Semaphore>,
     /// Bounds the changes that requests wait for.
@@ -90,6 +99,9 @@ impl Node {
             SILENCE_SECONDS.. => health.warnings.push("the store does not answer; known clients are served from memory"),
             _ => {}
         }
+        if let Some(tls) = &self.tls {
+            health.warnings.extend(tls.state().warnings(now.seconds()));
+        }
         if !self.is_writable() {
             health.warnings.push("changes cannot be written; the log says why");
         }
@@ -115,13 +127,15 @@ impl Node {
                 ("slow_hash", hashing, cores),
             ],
             keys: KeyFigures::of(&self.engine.memory.snapshot.load(), now),
+            lag: self.shedder.lag(),
+            tls: self.tls.as_ref().map(|tls| tls.state()),
         }
     }
 
     /// Tells log, counters and tally of a decision.
     pub fn note(&self, moment: &Moment, event: &Event, status: u16, took: Duration) {
         self.metrics.count(event, took);
-        self.log.record(event, status, took, moment.now, &moment.request_id);
+        self.log.record(event, status, took, moment);
         self.tally.record(&moment.world(&Facts::default()), event);
         if let Outcome::Faulted(fault) = &event.outcome {
             tracing::error!(request_id = moment.request_id.as_str(), %fault, "a request failed");

@@ -1,7 +1,7 @@
 //! What the listener itself refuses gets the same form of answer everywhere: JSON with one constant sentence.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
 
 /// A reason to refuse a request before any realm is asked.
@@ -29,7 +29,11 @@ impl Violation {
     /// Our own failure.
     pub const FAULT: Self = Self { status: 500, code: "server_error", sentence: "The server failed. Try again later." };
 
-    /// The answer. The connection ends with it.
+    /// There is more to do than can be done.
+    pub const BUSY: Self =
+        Self { status: 503, code: "temporarily_unavailable", sentence: "The server has too much to do. Try again in a second." };
+
+    /// The answer. The connection ends with it, unless the server only wants to be asked later.
     pub fn answer(self) -> Response<Bytes> {
         let body = format!(r#"{{"error":"{}","error_description":"{}"}}"#, self.code, self.sentence);
         let mut response = Response::new(Bytes::from(body));
@@ -38,7 +42,10 @@ impl Violation {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        match self.status {
+            503 => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),
+            _ => headers.insert(CONNECTION, HeaderValue::from_static("close")),
+        };
         response
     }
 }

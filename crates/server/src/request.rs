@@ -10,6 +10,7 @@ use jeton_core::refusal::Fault;
 use jeton_core::world::{Facts, KeyPair, Need, Patience, Random, World};
 use jeton_jose::{Algorithm, SigningKey, sha256};
 use jeton_wire::Served;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,27 +30,34 @@ pub struct Moment {
     pub random: Random,
     /// Its id.
     pub request_id: RequestId,
+    /// Who asks.
+    pub source: IpAddr,
 }
 
 impl Asked {
     /// The same request at the same moment, for another thread.
     fn again(&self) -> Self {
-        let Moment { now, random, request_id } = &self.moment;
-        let moment = Moment { now: *now, random: random.clone(), request_id: request_id.clone() };
+        let Moment { now, random, request_id, source } = &self.moment;
+        let moment = Moment { now: *now, random: random.clone(), request_id: request_id.clone(), source: *source };
         Self { moment, request: self.request.clone() }
     }
 }
 
 impl Moment {
-    /// The moment of a request that comes now.
+    /// The moment of something that this process does now.
     pub fn present() -> Self {
+        Self::of(World::INSIDE)
+    }
+
+    /// The moment of a request that comes now, from there.
+    pub fn of(source: IpAddr) -> Self {
         let (request_id, random) = chance::draw();
-        Self { now: chance::now(), random, request_id }
+        Self { now: chance::now(), random, request_id, source }
     }
 
     /// The world of a decision at this moment, as far as these facts go.
     pub fn world<'a>(&'a self, facts: &'a Facts) -> World<'a> {
-        World { now: self.now, random: &self.random, request_id: &self.request_id, facts }
+        World { now: self.now, random: &self.random, request_id: &self.request_id, source: self.source, facts }
     }
 }
 
@@ -152,7 +160,7 @@ pub fn fault_event(fault: Fault) -> Event {
 
 async fn meet(node: &Arc<Node>, now: Time, need: Need, mut facts: Facts) -> Result<Facts, Fault> {
     match need {
-        Need::Client { .. } | Need::ApiKey { .. } => match node.reads {
+        Need::Client { .. } | Need::ApiKey { .. } | Need::WebOrigin { .. } => match node.reads {
             Reads::Quick => catch_unwind(AssertUnwindSafe(|| node.engine.meet(now, &need, &mut facts)))
                 .map_err(|_| Fault::Broken("a reading panicked"))?
                 .map(|()| facts),

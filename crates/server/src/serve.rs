@@ -1,16 +1,18 @@
 //! `jeton serve` makes what is missing, opens the store, listens, and leaves in good order.
 
-use crate::admin::Caller;
+use crate::descriptors::{self, Share};
 use crate::event_log::EventLog;
-use crate::listener::{Face, Listening};
+use crate::listener::shed::Shedder;
+use crate::listener::{Door, Listening};
 use crate::metrics::Metrics;
 use crate::node::{CHANGES, Node, READINGS, Reads};
 use crate::request::Moment;
 use crate::settings::{LogFormat, Settings, SettingsError, flags};
+use crate::signals::Signals;
 use crate::slow_hash::SlowHashes;
+use crate::tls::{Tls, TlsFiles};
 use crate::{log, seal, webhooks, workers};
 use clap::ArgMatches;
-use hyper_util::server::graceful::GracefulShutdown;
 use jeton_core::admin::is_admin_realm;
 use jeton_core::name::Issuer;
 use jeton_core::record::Installation;
@@ -18,7 +20,7 @@ use jeton_core::refusal::Fault;
 use jeton_core::run::Engine;
 use jeton_core::store::{Order, Reader, Store};
 use jeton_core::tally::Tally;
-use jeton_core::world::{Facts, World};
+use jeton_core::world::Facts;
 use jeton_store::{PostgresStore, SqliteStore};
 use jeton_wire::admin::Admin;
 use jeton_wire::dialect::DialectError;
@@ -33,7 +35,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
 /// Name of the admin socket in the data directory.
@@ -41,7 +42,7 @@ pub const ADMIN_SOCKET: &str = "admin.sock";
 
 /// Why a server cannot start, or cannot go on: one sentence.
 #[derive(Debug)]
-pub struct ServeError(String);
+pub struct ServeError(pub String);
 
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,7 +68,8 @@ pub fn command() -> clap::Command {
         .about("Run the authorization server")
         .long_about(
             "Run the authorization server.\n\nOn first start the data directory, its seal key and the store are made. \
-             SIGTERM and SIGINT let running requests finish; a second signal ends at once.",
+             SIGTERM and SIGINT let running requests finish; a second signal ends at once. \
+             SIGHUP reads the TLS certificate again.",
         )
         .after_help("Examples:\n  jeton serve\n  jeton serve --data /var/lib/jeton --listen 0.0.0.0:8400\n  jeton serve --config /etc/jeton.toml")
         .args(flags(&[]))
@@ -77,7 +79,7 @@ pub fn command() -> clap::Command {
 pub fn run(given: &ArgMatches) -> Result<ExitCode, ServeError> {
     let settings = Settings::load(given)?;
     let events = log::start(&settings).map_err(|error| ServeError(format!("the log cannot be started: {error}")))?;
-    allow_open_files(settings.max_connections);
+    let share = descriptors::share(settings.max_connections);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores)
@@ -85,11 +87,17 @@ pub fn run(given: &ArgMatches) -> Result<ExitCode, ServeError> {
         .build()
         .map_err(|error| ServeError(format!("threads cannot be started: {error}")))?;
     let done = runtime.block_on(async {
-        let signals = Signals::new()?;
-        let server = Server::start(&settings, &events, cores).await?;
+        let mut signals = Signals::new()?;
+        let server = Server::start(&settings, &events, Bounds { cores, share }).await?;
         announce(&settings, &server);
         tell_systemd(&[NotifyState::Ready]);
-        Ok(signals.wait_and_drain(server, settings.drain).await)
+        let node = Arc::clone(&server.node);
+        signals.end(&node).await;
+        tracing::info!("finishing what runs; a second signal ends at once");
+        Ok(tokio::select! {
+            () = server.drain(settings.drain) => ExitCode::SUCCESS,
+            () = signals.end(&node) => ExitCode::FAILURE,
+        })
     });
     // What still runs after the time for draining is given up.
     runtime.shutdown_background();
@@ -97,19 +105,13 @@ pub fn run(given: &ArgMatches) -> Result<ExitCode, ServeError> {
     done
 }
 
-/// Raises the limit of open files as far as the system lets us, and says so where it will not do.
-fn allow_open_files(connections: usize) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    /// Files of the store, sockets of the inner listeners, and some room.
-    const OTHERS: u64 = 1024;
-    let limit = getrlimit(Resource::Nofile);
-    if setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_err() {
-        tracing::warn!("the limit of open files cannot be raised");
-    }
-    let wanted = connections as u64 + OTHERS;
-    if let Some(allowed) = getrlimit(Resource::Nofile).current.filter(|allowed| *allowed < wanted) {
-        tracing::warn!(allowed, wanted, "the system allows fewer open files than max_connections needs");
-    }
+/// What the machine has for a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Threads that can run at the same time.
+    pub cores: usize,
+    /// Connections of the public listener.
+    pub share: Share,
 }
 
 /// A server that listens.
@@ -121,7 +123,6 @@ pub struct Server {
     /// Where operators ask.
     pub ops: SocketAddr,
     node: Arc<Node>,
-    graceful: Arc<GracefulShutdown>,
     stop: watch::Sender<bool>,
     end: watch::Sender<bool>,
     socket: PathBuf,
@@ -129,39 +130,39 @@ pub struct Server {
 
 impl Server {
     /// Opens the store and listens.
-    pub async fn start(settings: &Settings, events: &EventLog, cores: usize) -> Result<Self, ServeError> {
+    pub async fn start(settings: &Settings, events: &EventLog, Bounds { cores, share }: Bounds) -> Result<Self, ServeError> {
         make_directory(&settings.data)?;
         let (from, events) = (settings.clone(), events.clone());
         let node = Arc::new(apart(move || node(&from, events, cores)).await?);
         let (public, admin, ops) =
             (bind(settings.listen).await?, bind(settings.admin_listen).await?, bind(settings.ops_listen).await?);
-        let own = || Issuer::parse(&format!("http://{}", address(&admin)?)).map_err(|error| ServeError(error.to_string()));
+        let scheme = if node.tls.is_some() { "https" } else { "http" };
+        let own = || Issuer::parse(&format!("{scheme}://{}", address(&admin)?)).map_err(|error| ServeError(error.to_string()));
         let issuer = settings.admin_url.clone().map_or_else(own, Ok)?;
         let administered = Arc::clone(&node);
         apart(move || admin_realm(&administered, &issuer)).await?;
         let socket = settings.data.join(ADMIN_SOCKET);
         let local = bind_local(&socket)?;
         let (stop, stopped) = watch::channel(false);
-        let graceful = Arc::new(GracefulShutdown::new());
         let server = Self {
             public: address(&public)?,
             admin: address(&admin)?,
             ops: address(&ops)?,
             node: Arc::clone(&node),
-            graceful: Arc::clone(&graceful),
             stop,
             end: watch::Sender::new(false),
             socket,
         };
         workers::start(&node);
         tokio::spawn(webhooks::tell(Arc::downgrade(&node)));
-        let listening = Listening::new(node, graceful, stopped);
-        tokio::spawn(listening.clone().tcp(public, Face::Public, Some(settings.max_connections)));
-        tokio::spawn(listening.clone().tcp(admin, Face::Admin(Caller::Network), None));
-        tokio::spawn(listening.clone().unix(local));
+        let (tls, proxies) = (node.tls.clone(), Arc::clone(&node.proxies));
+        let listening = Listening::new(node, stopped);
+        tokio::spawn(listening.clone().tcp(public, Door::public(tls.clone(), Arc::clone(&proxies), share)));
+        tokio::spawn(listening.clone().tcp(admin, Door::admin(tls, proxies)));
+        tokio::spawn(listening.unix(local));
         // The operators' listener stays until the end, so that they see the draining.
-        let to_the_end = Listening::new(Arc::clone(&server.node), Arc::new(GracefulShutdown::new()), server.end.subscribe());
-        tokio::spawn(to_the_end.tcp(ops, Face::Ops, None));
+        let to_the_end = Listening::new(Arc::clone(&server.node), server.end.subscribe());
+        tokio::spawn(to_the_end.tcp(ops, Door::ops()));
         Ok(server)
     }
 
@@ -175,18 +176,8 @@ impl Server {
         self.node.draining.store(true, Ordering::Relaxed);
         tell_systemd(&[NotifyState::Stopping]);
         let _ = self.stop.send(true);
-        // Accept loops hold the graceful end as long as they run; they end at once.
-        let finish = async {
-            let mut graceful = self.graceful;
-            loop {
-                match Arc::try_unwrap(graceful) {
-                    Ok(last) => return last.shutdown().await,
-                    Err(shared) => graceful = shared,
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        if tokio::time::timeout(patience, finish).await.is_err() {
+        // Accept loops and connections listen to it as long as they run.
+        if tokio::time::timeout(patience, self.stop.closed()).await.is_err() {
             tracing::warn!("some requests did not finish in time");
         }
         let node = Arc::clone(&self.node);
@@ -218,11 +209,19 @@ pub fn node(settings: &Settings, events: EventLog, cores: usize) -> Result<Node,
         log: events,
         tally: Tally::new(),
         slow_hashes: SlowHashes::new(cores),
+        shedder: Shedder::new(),
+        proxies: Arc::new(settings.trusted_proxies.clone()),
+        tls: tls(settings)?,
         reading: Arc::new(Semaphore::new(READINGS)),
         changing: Arc::new(Semaphore::new(CHANGES)),
         writes: AtomicBool::new(true),
         draining: AtomicBool::new(false),
     })
+}
+
+fn tls(settings: &Settings) -> Result<Option<Arc<Tls>>, ServeError> {
+    let open = |files: &TlsFiles| Tls::open(files.clone()).map_err(|error| ServeError(error.to_string()));
+    Ok(settings.tls.as_ref().map(open).transpose()?.map(Arc::new))
 }
 
 fn wire(engine: &Arc<Engine>, options: Options) -> Result<Wire, ServeError> {
@@ -235,8 +234,9 @@ fn wrong_dialect(error: DialectError) -> ServeError {
 
 /// Makes the realm of administrators on the first start.
 fn admin_realm(node: &Node, issuer: &Issuer) -> Result<(), ServeError> {
-    let Moment { now, random, request_id } = Moment::present();
-    let world = World { now, random: &random, request_id: &request_id, facts: &Facts::default() };
+    let moment = Moment::present();
+    let facts = Facts::default();
+    let world = moment.world(&facts);
     node.engine.bootstrap(&world, issuer, node.admin.offers()).map_err(|stop| ServeError(stop.to_string()))
 }
 
@@ -273,10 +273,10 @@ pub fn open(settings: &Settings) -> Result<(Engine, Reads), ServeError> {
         Some(url) => (Arc::new(PostgresStore::connect(url.expose())?), Reads::Slow),
         None => (Arc::new(SqliteStore::open(&settings.data)?), Reads::Quick),
     };
-    let Moment { now, random, request_id } = Moment::present();
+    let moment = Moment::present();
     let all = jeton_core::record::Lookup { index: None, prefix: Vec::new(), guard: None };
     let mut state = seal::Store::New;
-    store.view(now, &mut |view| {
+    store.view(moment.now, &mut |view| {
         let found: Vec<Installation> = Reader::new(view).scan(all.clone(), None, Order::Ascending, 1)?;
         if !found.is_empty() {
             state = seal::Store::Sealed;
@@ -284,7 +284,8 @@ pub fn open(settings: &Settings) -> Result<(Engine, Reads), ServeError> {
         Ok(())
     })?;
     let key = seal::open(settings, state).map_err(ServeError)?;
-    let world = World { now, random: &random, request_id: &request_id, facts: &Facts::default() };
+    let facts = Facts::default();
+    let world = moment.world(&facts);
     Ok((Engine::open(store, &key, &world)?, reads))
 }
 
@@ -311,7 +312,7 @@ fn bind_local(path: &Path) -> Result<UnixListener, ServeError> {
 
 fn announce(settings: &Settings, server: &Server) {
     let Server { public, admin, ops, socket, .. } = server;
-    if settings.log_format == LogFormat::Json {
+    if settings.log.form == LogFormat::Json {
         let line = serde_json::json!({
             "event": "listening", "listen": public.to_string(), "admin": admin.to_string(), "ops": ops.to_string(),
             "pid": std::process::id(), "version": env!("CARGO_PKG_VERSION"),
@@ -320,15 +321,16 @@ fn announce(settings: &Settings, server: &Server) {
         return;
     }
     let (data, socket, version) = (settings.data.display(), socket.display(), env!("CARGO_PKG_VERSION"));
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
     let kept = if settings.database_url.is_some() { "PostgreSQL" } else { "one SQLite file" };
     eprintln!(
         "Jeton {version} is ready.\n\n  \
-           clients     http://{public}\n  \
-           admin API   http://{admin}  and  {socket}\n  \
+           clients     {scheme}://{public}\n  \
+           admin API   {scheme}://{admin}  and  {socket}\n  \
            operators   http://{ops}/readyz  /livez  /metrics\n  \
            data        {data}  ({kept}; back it up, and keep its seal.key in another place as well)\n\n\
          Next, make a realm:\n\n  \
-           jeton realm create acme --issuer http://{public}/acme --dialect rfc\n"
+           jeton realm create acme --issuer {scheme}://{public}/acme --dialect rfc\n"
     );
 }
 
@@ -336,33 +338,5 @@ fn announce(settings: &Settings, server: &Server) {
 fn tell_systemd(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "systemd was not told how the server is");
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, ServeError> {
-        let listen = |kind| signal(kind).map_err(|error| ServeError(format!("signals cannot be received: {error}")));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-
-    async fn wait_and_drain(mut self, server: Server, patience: Duration) -> ExitCode {
-        self.next().await;
-        tracing::info!("finishing what runs; a second signal ends at once");
-        tokio::select! {
-            () = server.drain(patience) => ExitCode::SUCCESS,
-            () = self.next() => ExitCode::FAILURE,
-        }
     }
 }

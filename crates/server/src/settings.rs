@@ -2,6 +2,8 @@
 //!
 //! What concerns a realm is a record, not a setting. There are at most fifteen, and each has one reader.
 
+use crate::peer::TrustedProxies;
+use crate::tls::TlsFiles;
 use clap::{Arg, ArgMatches};
 use jeton_core::name::Issuer;
 use std::collections::BTreeMap;
@@ -67,7 +69,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "admin_url",
         value: Some("URL"),
         default: "",
-        meaning: "address of the admin API as its clients know it, the issuer of the admin realm; without it http:// and the listener",
+        meaning: "address of the admin API as its clients know it, the issuer of the admin realm; without it http:// (https:// with tls) and the listener",
         reader: "serve.rs",
     },
     Setting {
@@ -99,25 +101,32 @@ pub const SETTINGS: &[Setting] = &[
         reader: "seal.rs",
     },
     Setting {
-        key: "log_format",
-        value: Some("FORMAT"),
-        default: "auto",
-        meaning: "auto, text or json; auto is text on a terminal and JSON otherwise",
-        reader: "log.rs",
+        key: "tls",
+        value: Some("FILES"),
+        default: "",
+        meaning: "PEM file with certificate chain and private key, or two files with a comma between them; without it clients speak plain HTTP",
+        reader: "serve.rs",
     },
     Setting {
-        key: "log_level",
-        value: Some("LEVEL"),
-        default: "info",
-        meaning: "error, warn, info, debug or trace; issued and refused tokens are logged at info",
+        key: "trusted_proxies",
+        value: Some("NETWORKS"),
+        default: "",
+        meaning: "networks whose X-Forwarded-For is believed, with commas between them; proxy:10.0.0.0/8 names peers that must begin with a PROXY header",
+        reader: "serve.rs",
+    },
+    Setting {
+        key: "log",
+        value: Some("FORM,LEVEL"),
+        default: "auto,info",
+        meaning: "form (auto, text or json) and level (error, warn, info, debug or trace), or one of them; auto is text on a terminal and JSON otherwise; issued and refused tokens are logged at info",
         reader: "log.rs",
     },
     Setting {
         key: "max_connections",
         value: Some("NUMBER"),
         default: "10000",
-        meaning: "most connections of the public listener at the same time; more wait",
-        reader: "listener.rs",
+        meaning: "most connections of the public listener at the same time; more are answered with 503",
+        reader: "serve.rs",
     },
     Setting {
         key: "drain_seconds",
@@ -154,10 +163,12 @@ pub struct Settings {
     pub seal_key_file: Option<PathBuf>,
     /// The seal key, if it was given.
     pub seal_key: Option<Hidden>,
-    /// Form of the log.
-    pub log_format: LogFormat,
-    /// What is logged.
-    pub log_level: tracing::Level,
+    /// Certificate and key, if the listeners speak TLS.
+    pub tls: Option<TlsFiles>,
+    /// Who may say where a request comes from.
+    pub trusted_proxies: TrustedProxies,
+    /// Form of the log, and what is logged.
+    pub log: LogSetting,
     /// Bound of the public listener.
     pub max_connections: usize,
     /// Patience after SIGTERM.
@@ -190,6 +201,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Form and level of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSetting {
+    /// Its form.
+    pub form: LogFormat,
+    /// What is logged.
+    pub level: tracing::Level,
 }
 
 /// Why the settings cannot hold: one sentence that names the place.
@@ -232,7 +252,7 @@ impl Settings {
     /// Settings for a test, in its own directory.
     #[cfg(test)]
     pub fn in_directory(path: &Path) -> Self {
-        let flags = [("data", path.display().to_string()), ("log_format", "json".to_owned())];
+        let flags = [("data", path.display().to_string()), ("log", "json".to_owned())];
         Self::weigh(flags.into(), Vec::new(), |_| Ok(String::new())).expect("they hold")
     }
 
@@ -283,8 +303,9 @@ impl Given {
             })?,
             seal_key_file: self.optional("seal_key_file", "must name a file", |text| Some(text.into()))?,
             seal_key: self.optional("seal_key", "must be text", |text| Some(Hidden(text.to_owned())))?,
-            log_format: self.read("log_format", "must be auto, text or json", log_format)?,
-            log_level: self.read("log_level", "must be error, warn, info, debug or trace", |text| text.parse().ok())?,
+            tls: self.optional("tls", "must name a PEM file, or two with a comma between them", TlsFiles::parse)?,
+            trusted_proxies: self.read("trusted_proxies", NETWORKS, TrustedProxies::parse)?,
+            log: self.read("log", LOG, log)?,
             max_connections: self.read("max_connections", whole, |text| whole_number(text, 1))?,
             drain: self.read("drain_seconds", "must be a whole number from 0 to 1000000", |text| {
                 whole_number(text, 0).map(|seconds| Duration::from_secs(seconds as u64))
@@ -311,7 +332,33 @@ impl Given {
     }
 }
 
-fn log_format(text: &str) -> Option<LogFormat> {
+const NETWORKS: &str = "must be networks with commas between them, for example 10.0.0.0/8,proxy:192.0.2.7";
+const LOG: &str = "must be auto, text or json, and error, warn, info, debug or trace, for example json,debug";
+
+/// A form, a level, or both with a comma between them, in either order.
+fn log(text: &str) -> Option<LogSetting> {
+    let (mut form, mut level) = (None, None);
+    for word in text.split(',').map(str::trim) {
+        let taken = match log_form(word) {
+            Some(found) => form.replace(found).is_some(),
+            None => level.replace(LEVELS.iter().find(|(name, _)| *name == word)?.1).is_some(),
+        };
+        if taken {
+            return None;
+        }
+    }
+    Some(LogSetting { form: form.or_else(|| log_form("auto"))?, level: level.unwrap_or(tracing::Level::INFO) })
+}
+
+const LEVELS: [(&str, tracing::Level); 5] = [
+    ("error", tracing::Level::ERROR),
+    ("warn", tracing::Level::WARN),
+    ("info", tracing::Level::INFO),
+    ("debug", tracing::Level::DEBUG),
+    ("trace", tracing::Level::TRACE),
+];
+
+fn log_form(text: &str) -> Option<LogFormat> {
     use std::io::IsTerminal;
     match text {
         "auto" if std::io::stderr().is_terminal() => Some(LogFormat::Text),
@@ -421,8 +468,8 @@ mod tests {
             (
                 &file,
                 &[],
-                "data = 'x'\n\nlog_levle = 'x'",
-                "jeton.toml:3: log_levle is not a setting of this file; the nearest is log_level",
+                "data = 'x'\n\nmax_conections = 1",
+                "jeton.toml:3: max_conections is not a setting of this file; the nearest is max_connections",
             ),
             (&file, &[], "seal_key = 'x'", "jeton.toml:1: seal_key is not a setting of this file; the nearest is seal_key_file"),
             (&file, &[], "listen = []", "jeton.toml:1: listen must be a text, a number, true or false"),
@@ -433,10 +480,24 @@ mod tests {
                 "",
                 "the environment variable JETON_LISTNE is not a setting; the nearest is JETON_LISTEN",
             ),
-            (&[], &[("JETON_LOG_LEVEL", "loud")], "", "JETON_LOG_LEVEL must be error, warn, info, debug or trace"),
-            (&[("log_format", "xml")], &[], "", "--log-format must be auto, text or json"),
+            (&[], &[("JETON_LOG", "loud")], "", &format!("JETON_LOG {LOG}")),
+            (&[("log", "json,text")], &[], "", &format!("--log {LOG}")),
+            (&[("tls", "a,b,c")], &[], "", "--tls must name a PEM file, or two with a comma between them"),
+            (&[("trusted_proxies", "10.0.0.0/33")], &[], "", &format!("--trusted-proxies {NETWORKS}")),
         ] {
             assert_eq!(weigh(flags, environment, text).expect_err("it cannot hold"), sentence);
+        }
+    }
+
+    #[test]
+    fn form_and_level_of_the_log_are_one_setting() {
+        for (text, form, level) in [
+            ("json", LogFormat::Json, tracing::Level::INFO),
+            ("text,debug", LogFormat::Text, tracing::Level::DEBUG),
+            ("warn, json", LogFormat::Json, tracing::Level::WARN),
+        ] {
+            let settings = weigh(&[("log", text)], &[], "").expect("it holds");
+            assert_eq!(settings.log, LogSetting { form, level }, "{text}");
         }
     }
 

@@ -2,6 +2,7 @@
 //! keys, and forget what has ended.
 
 use crate::chance;
+use crate::listener::shed;
 use crate::node::Node;
 use crate::request::Moment;
 use crate::rotation;
@@ -14,6 +15,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// How long a worker waits for news.
 const PACE_MILLIS: u64 = 1000;
@@ -29,12 +31,21 @@ const FORGOTTEN_AT_ONCE: usize = 500;
 
 /// Starts the workers. They end with the node.
 pub fn start(node: &Arc<Node>) {
+    if let Some(tls) = node.tls.as_ref().map(Arc::downgrade) {
+        begin("certificate", move || crate::tls::watch(&tls));
+    }
+    let (measured, runtime) = (Arc::downgrade(node), Handle::current());
+    begin("queue", move || shed::watch(&measured, &runtime));
     for (name, work) in [("follower", follow as fn(&Weak<Node>)), ("writer", write), ("sealer", seal), ("rotator", rotation::run)]
     {
         let node = Arc::downgrade(node);
-        if let Err(error) = thread::Builder::new().name(name.into()).spawn(move || work(&node)) {
-            tracing::error!(%error, name, "a worker cannot be started");
-        }
+        begin(name, move || work(&node));
+    }
+}
+
+fn begin(name: &'static str, work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = thread::Builder::new().name(name.into()).spawn(work) {
+        tracing::error!(%error, name, "a worker cannot be started");
     }
 }
 

@@ -77,7 +77,7 @@ impl Place {
 
     fn serve(&self) -> Server {
         let mut command = self.command(env!("CARGO_BIN_EXE_jeton"));
-        command.args(["serve", "--log-format", "json", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.args(["serve", "--log", "json", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         let mut child = command.args(["--ops-listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().expect("starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         let mut line = String::new();

@@ -35,7 +35,7 @@ fn jeton() -> Command {
 
 fn serve(data: &Path) -> Command {
     let mut command = jeton();
-    command.arg("serve").arg("--data").arg(data).args(["--log-format", "json"]);
+    command.arg("serve").arg("--data").arg(data).args(["--log", "json"]);
     command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]);
     command.stderr(Stdio::piped());
     command
@@ -169,8 +169,8 @@ fn what_cannot_start_says_why_in_one_sentence() {
     fails(busy.output().expect("it ends"), &format!("cannot listen on {taken}"));
     fails(serve(other.path()).env("JETON_LISTNE", "x").output().expect("it ends"), "the nearest is JETON_LISTEN");
     let file = other.path().join("jeton.toml");
-    std::fs::write(&file, "sample_api = true\nlog_levle = 'info'\n").expect("written");
-    let unknown = format!("{}:2: log_levle is not a setting of this file; the nearest is log_level", file.display());
+    std::fs::write(&file, "sample_api = true\ndrain_second = 1\n").expect("written");
+    let unknown = format!("{}:2: drain_second is not a setting of this file; the nearest is drain_seconds", file.display());
     fails(serve(other.path()).arg("--config").arg(&file).output().expect("it ends"), &unknown);
     server.signal("INT");
     assert_eq!(server.end().0, Some(0));

@@ -204,6 +204,7 @@ impl Maker<'_> {
             default_scope: self.chance.once_in(3).then(|| scope.iter().take(1).cloned().collect()),
             scope,
             redirect_uris: Vec::new(),
+            web_origins: Vec::new(),
             person: None,
             status: Status::Active,
             not_before: Time::from_millis(0),

@@ -69,7 +69,7 @@ pub(crate) struct Around {
 impl Around {
     /// The world.
     pub(crate) fn world(&self) -> World<'_> {
-        World { now: self.now, random: &self.random, request_id: &self.request_id, facts: &self.facts }
+        World { now: self.now, random: &self.random, request_id: &self.request_id, source: World::INSIDE, facts: &self.facts }
     }
 }
 

@@ -123,7 +123,8 @@ impl Seen<'_> {
             return broken(format!("the event is of {:?}, the answer of {}", event.realm, realm.name));
         }
         let agrees = match &event.outcome {
-            Outcome::Issued | Outcome::Permitted => status.as_u16() == 200,
+            Outcome::Issued => status.as_u16() == 200,
+            Outcome::Permitted => matches!(status.as_u16(), 200 | 204),
             Outcome::Refused(why) => status == self.dialect.refusal(*why).status,
             Outcome::Faulted(_) => status.is_server_error(),
         };

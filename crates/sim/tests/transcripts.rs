@@ -57,7 +57,7 @@ impl Moment {
     }
 
     fn world<'a>(&'a self, facts: &'a Facts) -> World<'a> {
-        World { now: self.now, random: &self.random, request_id: &self.request_id, facts }
+        World { now: self.now, random: &self.random, request_id: &self.request_id, source: World::INSIDE, facts }
     }
 }
 

@@ -2,16 +2,17 @@
 //!
 //! Every request makes three hops: decode by the realm's dialect, decide in the core, encode by the same dialect.
 
+use crate::cors::Openness;
 use crate::dialect::{Dialect, DialectError, Dialects, Filling};
 use crate::encode::UsedBasic;
 use crate::route::{Endpoint, Place, Routes, Serves};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
-use jeton_core::endpoint::{Stopped, token};
+use jeton_core::endpoint::{Stopped, TokenRequest, token};
 use jeton_core::event::{Concerned, Event, Outcome};
 use jeton_core::guard::{self, Policy};
-use jeton_core::name::Key;
+use jeton_core::name::{ClientId, Key};
 use jeton_core::refusal::Why;
 use jeton_core::run::Engine;
 use jeton_core::snapshot::RealmState;
@@ -19,12 +20,17 @@ use jeton_core::world::{Need, Stop, World};
 use std::sync::Arc;
 
 pub mod admin;
+pub mod cors;
 pub mod decode;
 pub mod dialect;
 pub mod encode;
 pub mod metadata;
 pub mod route;
 pub mod transcript;
+
+/// The methods of the endpoints, as `Allow` names them.
+const TOKEN_METHODS: &str = "POST, OPTIONS";
+const DOCUMENT_METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// What a request led to.
 #[derive(Debug)]
@@ -114,16 +120,47 @@ impl Wire {
     }
 
     fn token(&self, asked: &Asked<'_>) -> Served {
+        if cors::asks_options(asked.request) {
+            return self.token_options(asked);
+        }
         // RFC 6749 §3.2: the client MUST use POST.
         if asked.request.method() != Method::POST {
-            return asked.wrong_method("token", "POST");
+            return asked.wrong_method("token", TOKEN_METHODS);
         }
         let request = match decode::token_request(asked.dialect, asked.state, asked.request) {
             Ok(request) => request,
             Err(why) => return asked.refuse("token", why, None),
         };
+        let mut served = self.issue(asked, &request);
+        if let (Served::Answer(response, _), true) = (&mut served, asked.request.headers().contains_key(header::ORIGIN)) {
+            // A public client is the one that the body names; the decision has just looked at it.
+            let id = request.credentials.body_id.as_deref().and_then(|id| ClientId::parse(id).ok());
+            let client =
+                id.and_then(|id| self.engine.memory.client(asked.world.facts, asked.state.realm.key, &id).ok().flatten());
+            cors::open_to_client(asked.request.headers(), client.as_deref(), response);
+        }
+        served
+    }
+
+    /// A preflight names no client: any of the realm that registered the origin will do.
+    fn token_options(&self, asked: &Asked<'_>) -> Served {
+        let headers = asked.request.headers();
+        let registered = match cors::origin(headers).filter(|_| cors::is_preflight(headers)) {
+            Some(origin) => self.engine.memory.web_origin(asked.world.facts, asked.state.realm.key, &origin),
+            None => Ok(false),
+        };
+        let openness = match registered {
+            Ok(true) => Openness::Registered,
+            Ok(false) => Openness::Foreign,
+            Err(stop) => return asked.stop("token", stop, None),
+        };
+        let response = cors::options(asked.request, TOKEN_METHODS, openness);
+        Served::Answer(response, Some(asked.event("token", None, Outcome::Permitted, None)))
+    }
+
+    fn issue(&self, asked: &Asked<'_>, request: &TokenRequest) -> Served {
         let (known, world) = (self.engine.known(asked.state), asked.world);
-        match self.engine.decide(world, |changing, world| token(known, world, changing, &request)) {
+        match self.engine.decide(world, |changing, world| token(known, world, changing, request)) {
             Ok((issued, client)) => {
                 let of = Some(Concerned::from(&**client.client()));
                 let mut event = asked.event("token", of, Outcome::Issued, Some(client.secret()));
@@ -165,11 +202,15 @@ impl Wire {
 impl Asked<'_> {
     /// Answers a document that anybody may read.
     fn document(&self, endpoint: Endpoint) -> Served {
+        let permitted = |response| Served::Answer(response, Some(self.event(endpoint.name(), None, Outcome::Permitted, None)));
+        if cors::asks_options(self.request) {
+            return permitted(cors::options(self.request, DOCUMENT_METHODS, Openness::Anyone));
+        }
         if !matches!(*self.request.method(), Method::GET | Method::HEAD) {
-            return self.wrong_method(endpoint.name(), "GET, HEAD");
+            return self.wrong_method(endpoint.name(), DOCUMENT_METHODS);
         }
         let metadata = &self.dialect.file.metadata;
-        let response = match endpoint {
+        let mut response = match endpoint {
             Endpoint::Keys => metadata::public(
                 self.request,
                 "application/jwk-set+json",
@@ -185,7 +226,8 @@ impl Asked<'_> {
                 metadata::public(self.request, "application/json", metadata::KEYS_MAX_AGE, &document)
             }
         };
-        Served::Answer(response, Some(self.event(endpoint.name(), None, Outcome::Permitted, None)))
+        cors::open_to_all(&mut response);
+        permitted(response)
     }
 
     fn stop(&self, endpoint: &'static str, stop: Stop, client: Option<Concerned>) -> Served {

@@ -34,7 +34,13 @@ impl Desk {
     fn new() -> Self {
         let (facts, id) = (Facts::default(), RequestId::parse("request-0000000000000001").expect("an id"));
         let random = Random::from_seed([9; 32]);
-        let world = World { now: Time::from_seconds(1_700_000_000), random: &random, request_id: &id, facts: &facts };
+        let world = World {
+            now: Time::from_seconds(1_700_000_000),
+            random: &random,
+            request_id: &id,
+            source: World::INSIDE,
+            facts: &facts,
+        };
         let engine = Engine::open(Arc::new(MemoryStore::new()), &SealKey::from_bytes([1; 32]), &world).expect("opens");
         let engine = Arc::new(engine);
         let admin = Admin::new(Arc::clone(&engine), 1000).expect("the dialects are right");
@@ -51,7 +57,7 @@ impl Desk {
         let (random, id) = (Random::from_seed(seed), RequestId::parse("request-0000000000000001").expect("an id"));
         let mut facts = Facts::default();
         loop {
-            let world = World { now, random: &random, request_id: &id, facts: &facts };
+            let world = World { now, random: &random, request_id: &id, source: World::INSIDE, facts: &facts };
             match self.admin.serve(&world, request, caller) {
                 Served::Answer(response, _) => return response,
                 Served::Need(Need::KeyPair(algorithm)) => {

@@ -4,8 +4,8 @@ use super::client_entry::{check, fresh, revise};
 use super::command::{Answer, Command, Effect, Param, ParamKind};
 use super::document::{ClientEntry, ClientType};
 use super::resource::catalogue;
-use super::{Act, AdminStop, Args, show};
-use crate::name::{ClientId, Label, Scope, ScopeToken, Time, Title};
+use super::{Act, AdminStop, Args, show, web_origin};
+use crate::name::{ClientId, Label, Scope, ScopeToken, Time, Title, WebOrigin};
 use crate::record::{AuthMethod, Client, GrantName, Realm, clients_of_realm};
 use crate::store::{Order, Place};
 use serde_json::{Value, json};
@@ -24,6 +24,7 @@ const GRANT: Param =
 const METHODS: Param =
     Param::option("auth_method", ParamKind::List, "How it may authenticate: client_secret_basic, client_secret_post.");
 const REDIRECT: Param = Param::option("redirect_uri", ParamKind::List, "Exact redirect URIs.");
+const ORIGIN: Param = Param::option("web_origin", ParamKind::List, "Origins of web pages from which a public client may ask.");
 /// Clients on one page of a list.
 const PAGE: i64 = 100;
 
@@ -47,6 +48,7 @@ pub(super) const COMMANDS: &[Command] = &[
             DEFAULT_SCOPE,
             METHODS,
             REDIRECT,
+            ORIGIN,
             PERSON,
             Param::option("secret", ParamKind::Text, "Name of a first secret to make; its value is shown once."),
         ],
@@ -106,8 +108,9 @@ pub(super) const COMMANDS: &[Command] = &[
             DEFAULT_SCOPE,
             METHODS,
             REDIRECT,
+            ORIGIN,
             PERSON,
-            Param::option("clear", ParamKind::List, "What to take away: default_scope, person, redirect_uri."),
+            Param::option("clear", ParamKind::List, "What to take away: default_scope, person, redirect_uri, web_origin."),
         ],
         answer: Answer::One(show::CLIENT),
         examples: &[("jeton client set acme build-7 --title 'Build server seven'", "a name for people")],
@@ -164,6 +167,7 @@ fn create(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     let first = args.text("secret").map(Label::parse).transpose()?;
     let first = first.map(|name| super::secret::add_generated(act, &realm, &mut client, name)).transpose()?;
     act.insert(&client)?;
+    web_origin::keep(act, &client)?;
     let mut view = show::client(&client)?;
     act.audit(&realm, "client.create", target(&realm, &client), view.clone())?;
     if let Some(first) = first {
@@ -198,7 +202,8 @@ fn set(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
                 "default_scope" => client.default_scope = None,
                 "person" => client.person = None,
                 "redirect_uri" => client.redirect_uris.clear(),
-                _ => return Err(AdminStop::Invalid("clear: expected default_scope, person or redirect_uri".into())),
+                "web_origin" => client.web_origins.clear(),
+                _ => return Err(AdminStop::Invalid("clear: expected default_scope, person, redirect_uri or web_origin".into())),
             }
         }
         check(client, known)
@@ -242,6 +247,9 @@ pub(super) fn change(
     let fields = show::differences(&show::client(&before)?, &show::client(&after)?);
     if !fields.is_empty() {
         act.update(&after)?;
+        if before.web_origins != after.web_origins {
+            web_origin::keep(act, &after)?;
+        }
         act.audit(&realm, action, target(&realm, &after), json!({ "fields": fields }))?;
     }
     show::client(&after)
@@ -267,6 +275,7 @@ fn entry(args: &Args) -> Result<ClientEntry, AdminStop> {
         person: args.text("person").map(Title::parse).transpose()?,
         auth_methods: words("auth_method").map(methods).transpose()?,
         redirect_uris: args.list("redirect_uri").map(|list| list.into_iter().map(str::to_owned).collect()),
+        web_origins: args.list("web_origin").map(|list| list.into_iter().map(WebOrigin::parse).collect()).transpose()?,
         ..ClientEntry::new(ClientId::parse(args.word("client")?)?)
     })
 }

@@ -4,9 +4,12 @@ use super::client::ordered;
 use super::document::{ClientEntry, ClientType};
 use super::realm::status_of;
 use super::{Act, AdminStop};
-use crate::name::{Scope, ScopeToken, Title};
+use crate::name::{Scope, ScopeToken, Title, WebOrigin};
 use crate::record::{AuthMethod, Client, ClientKind, GrantName, Realm, Status};
 use std::collections::BTreeSet;
+
+/// Most web origins of one client.
+const MOST_ORIGINS: usize = 50;
 
 /// A new client as an entry says, not yet written. Ids are never given twice.
 pub(super) fn fresh(
@@ -51,6 +54,7 @@ pub(super) fn unwritten(
         scope: Scope::default(),
         default_scope: None,
         redirect_uris: Vec::new(),
+        web_origins: Vec::new(),
         person: None,
         status: Status::Active,
         not_before: act.now(),
@@ -79,6 +83,9 @@ pub(super) fn revise(client: &mut Client, entry: &ClientEntry) -> Result<(), Adm
     }
     if let Some(uris) = &entry.redirect_uris {
         client.redirect_uris.clone_from(uris);
+    }
+    if let Some(origins) = &entry.web_origins {
+        client.web_origins.clone_from(origins);
     }
     if let Some(status) = entry.status {
         client.status = status_of(status);
@@ -115,6 +122,13 @@ pub(super) fn check(client: &Client, known: &BTreeSet<ScopeToken>) -> Result<(),
     // RFC 6749 §4.4: "The client credentials grant type MUST only be used by confidential clients."
     if matches!(client.kind, ClientKind::Public) && client.grants.contains(&GrantName::ClientCredentials) {
         return invalid("a public client cannot use client_credentials".into());
+    }
+    if !client.web_origins.is_empty() && matches!(client.kind, ClientKind::Confidential { .. }) {
+        return invalid("only a public client has web origins: in a page, a secret is none".into());
+    }
+    let distinct: BTreeSet<&WebOrigin> = client.web_origins.iter().collect();
+    if client.web_origins.len() > MOST_ORIGINS || distinct.len() < client.web_origins.len() {
+        return invalid(format!("it has at most {MOST_ORIGINS} web origins, each of them once"));
     }
     match client.redirect_uris.iter().find(|uri| !is_redirect_uri(uri)) {
         Some(_) => invalid("a redirect URI is absolute and has no fragment (RFC 6749 section 3.1.2)".into()),

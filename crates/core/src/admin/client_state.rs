@@ -4,7 +4,7 @@
 
 use super::client::{CLIENT, REALM, WRITE, change, dead_until, target};
 use super::command::{Answer, Command, Effect, Param, ParamKind};
-use super::{Act, AdminStop, Args, show};
+use super::{Act, AdminStop, Args, show, web_origin};
 use crate::name::Title;
 use crate::notice::Notice;
 use crate::record::{ApiKey, ClientKind, NoticeKind, Status, keys_of_client};
@@ -96,6 +96,7 @@ pub(super) fn delete(act: &mut Act<'_, '_>, realm: &crate::record::Realm, id: &s
     client.status = Status::Deleted;
     client.not_before = dead_until(act.now());
     client.redirect_uris.clear();
+    client.web_origins.clear();
     if let ClientKind::Confidential { secrets, .. } = &mut client.kind {
         secrets.clear();
     }
@@ -104,6 +105,7 @@ pub(super) fn delete(act: &mut Act<'_, '_>, realm: &crate::record::Realm, id: &s
         act.update(&ApiKey { status: Status::Deleted, ..key })?;
     }
     act.update(&client)?;
+    web_origin::keep(act, &client)?;
     act.audit(realm, "client.delete", target(realm, &client), json!({}))?;
     show::client(&client)
 }

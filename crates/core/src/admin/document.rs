@@ -3,7 +3,7 @@
 //! Whatever it does not mention stays as it is. Reading is strict: a name that is not known here is refused, and no message
 //! repeats a secret.
 
-use crate::name::{ClientId, Issuer, Label, Mount, RealmName, ResourceIdentifier, ScopeToken, Title};
+use crate::name::{ClientId, Issuer, Label, Mount, RealmName, ResourceIdentifier, ScopeToken, Title, WebOrigin};
 use crate::record::{AuthMethod, GrantName, Operation, Permission, Placement, ScopeEntry};
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -125,6 +125,9 @@ pub struct ClientEntry {
     /// Exact redirect URIs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect_uris: Option<Vec<String>>,
+    /// The web pages from which a public client may ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_origins: Option<Vec<WebOrigin>>,
     /// Whether it may ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Switch>,
@@ -150,6 +153,7 @@ impl ClientEntry {
             person: None,
             auth_methods: None,
             redirect_uris: None,
+            web_origins: None,
             status: None,
             secrets: None,
             api_keys: None,

@@ -27,6 +27,7 @@ mod show;
 mod signing_key;
 mod stop;
 mod token;
+mod web_origin;
 mod webhook;
 
 pub use act::{ADMIN_REALM, ADMIN_RESOURCE, Act, Context};

@@ -57,6 +57,7 @@ pub(super) const CLIENT: &[Field] = &[
     Field::hidden("default_scope", List, "What it gets when it asks for nothing."),
     Field::hidden("auth_methods", List, "How it may authenticate."),
     Field::hidden("redirect_uris", List, "Exact redirect URIs."),
+    Field::hidden("web_origins", List, "The web pages from which it may ask."),
     Field::hidden("person", Text, "The person as whom its tokens act."),
     Field::hidden("tokens_from", FieldKind::Time, "Tokens issued before this moment are dead."),
     Field::hidden("created_at", FieldKind::Time, "When it was made."),
@@ -148,7 +149,7 @@ pub(super) fn client(client: &Client) -> Result<Value, AdminStop> {
     let mut view = json!({
         "client_id": client.client_id, "title": client.title, "type": kind, "grants": json_of(&client.grants)?,
         "scope": client.scope, "default_scope": client.default_scope, "auth_methods": methods,
-        "redirect_uris": client.redirect_uris, "person": client.person, "created_at": moment(client.key.created_at()),
+        "redirect_uris": client.redirect_uris, "web_origins": client.web_origins, "person": client.person, "created_at": moment(client.key.created_at()),
     });
     if client.not_before > client.key.created_at() {
         view["tokens_from"] = moment(client.not_before);

@@ -126,6 +126,19 @@ text_name!(
     |text| (16..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 );
 
+text_name!(
+    /// The origin of a web page as browsers send it (RFC 6454 §6.2): scheme, host, and port unless it is the scheme's own. Plain
+    /// http only from the machine itself.
+    WebOrigin,
+    "a web origin is https://host or https://host:port in lower case, without a path; http only for localhost, 127.0.0.1 and [::1]",
+    |text| text.len() <= 300
+        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':' | b'/' | b'[' | b']'))
+        && url::Url::parse(text).is_ok_and(|url| {
+            let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+            (url.scheme() == "https" || (url.scheme() == "http" && is_local)) && url.origin().ascii_serialization() == text
+        })
+);
+
 /// Where a realm answers: at a host, below a path, or both. The path has no trailing slash; an empty one is the root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, try_from = "MountText")]
@@ -189,6 +202,30 @@ mod tests {
         assert!(Issuer::parse("https://auth.example/oidc/").is_ok());
         for bad in ["https://a/?q", "https://a/#f", "ftp://a", "https://u@a", "a"] {
             assert!(Issuer::parse(bad).is_err(), "{bad}");
+        }
+        for good in [
+            "https://app.example",
+            "https://app.example:8443",
+            "http://localhost:5173",
+            "http://[::1]",
+            "https://xn--bcher-kva.example",
+        ] {
+            assert!(WebOrigin::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "null",
+            "*",
+            "https://app.example/",
+            "https://App.example",
+            "https://app.example:443",
+            "http://app.example",
+            "https://*.example",
+            "https://u@app.example",
+            "https://bücher.example",
+            "app.example",
+            "file://",
+        ] {
+            assert!(WebOrigin::parse(bad).is_err(), "{bad}");
         }
         assert!(Title::parse("Dash API").is_ok());
         assert!(Title::parse("evil\u{202E}").is_err());

@@ -1,7 +1,7 @@
 //! A client is an application that may ask for tokens: what it is, what it was granted, how it authenticates.
 
 use super::{Column, ColumnType, Index, Kind, Lookup, Record, Value};
-use crate::name::{ClientId, Key, Label, Scope, Time, Title};
+use crate::name::{ClientId, Key, Label, Scope, Time, Title, WebOrigin};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -30,6 +30,9 @@ pub struct Client {
     /// Exact redirect URIs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redirect_uris: Vec<String>,
+    /// The web pages from which it may ask; only a public client has any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub web_origins: Vec<WebOrigin>,
     /// The person as whom its tokens act, where the realm says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<Title>,

@@ -18,6 +18,7 @@ mod revocation;
 mod signing_key;
 mod token_family;
 mod usage;
+mod web_origin;
 mod webhook;
 
 pub use api_key::{ApiKey, key_by_hash, keys_of_client};
@@ -38,6 +39,7 @@ pub use revocation::{Revocation, Revoked, revocation_of};
 pub use signing_key::{KeyEnd, KeyPurpose, KeyState, SigningKeyRecord, keys_of_realm};
 pub use token_family::{TokenFamily, families_of_client};
 pub use usage::{LastUse, Usage, usage_of_client};
+pub use web_origin::{RegisteredOrigin, holders_of_origin, origins_of_client};
 pub use webhook::{
     Delivery, NoticeKind, Webhook, WebhookProgress, WebhookSwitch, WebhookTarget, deliveries_of, webhook_by_name, webhooks,
 };
@@ -174,4 +176,5 @@ pub const KINDS: &[&Kind] = &[
     Webhook::KIND,
     WebhookProgress::KIND,
     Delivery::KIND,
+    RegisteredOrigin::KIND,
 ];

@@ -73,7 +73,7 @@ impl Works {
         seed[..8].copy_from_slice(&self.runs.get().to_be_bytes());
         let (random, request_id) = (Random::from_seed(seed), RequestId::parse(&format!("request-{:016}", self.runs.get())));
         let request_id = request_id.expect("an id");
-        ask(&World { now: self.now(), random: &random, request_id: &request_id, facts })
+        ask(&World { now: self.now(), random: &random, request_id: &request_id, source: World::INSIDE, facts })
     }
 
     fn now(&self) -> Time {
@@ -413,7 +413,7 @@ fn two_nodes_that_rotate_at_once_make_one_key() {
                 seed[..8].copy_from_slice(&runs.to_be_bytes());
                 let (random, id) = (Random::from_seed(seed), RequestId::parse(&format!("racing-{number}-00000001")));
                 let id = id.expect("an id");
-                let world = World { now, random: &random, request_id: &id, facts: &facts };
+                let world = World { now, random: &random, request_id: &id, source: World::INSIDE, facts: &facts };
                 start.wait();
                 engine.rotate(&world, realm, &jeton_core::admin::KeysDue::default()).expect("a step or none")
             };

@@ -182,8 +182,9 @@ fn stage(
     let staged = replacement.stage(copy);
     broken?;
     let staged: SqliteStore = staged.map_err(|fault| fault.to_string())?;
-    let Moment { now, random, request_id } = Moment::present();
-    let world = World { now, random: &random, request_id: &request_id, facts: &Facts::default() };
+    let moment = Moment::present();
+    let facts = Facts::default();
+    let world = moment.world(&facts);
     let engine = Engine::open(Arc::new(staged), seal, &world).map_err(|fault| fault.to_string())?;
     let actor = Actor::Local { uid: own_uid(&settings.data) };
     let done = engine.transact(&world, |records, world| note(records, world, (&actor, backup, tokens)));

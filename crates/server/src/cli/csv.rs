@@ -24,6 +24,7 @@ const COLUMNS: &[(&str, Cell)] = &[
     ("grants", Cell::Words("grants")),
     ("auth_methods", Cell::Words("auth_methods")),
     ("redirect_uris", Cell::Words("redirect_uris")),
+    ("web_origins", Cell::Words("web_origins")),
     ("secret", Cell::Credential("secrets", "value")),
     ("secret_hash", Cell::Credential("secrets", "hash")),
     ("secret_expires_at", Cell::Credential("secrets", "expires_at")),

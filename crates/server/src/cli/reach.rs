@@ -13,7 +13,7 @@ use jeton_core::admin::{AdminStop, Args, Command, DialectOffer, Effect, Needed};
 use jeton_core::record::Actor;
 use jeton_core::run::{Caller, Engine};
 use jeton_core::store::MemoryStore;
-use jeton_core::world::{Facts, Need, World};
+use jeton_core::world::{Facts, Need};
 use jeton_jose::SealKey;
 use jeton_wire::admin::{offers, segment};
 use jeton_wire::dialect::Dialects;
@@ -73,9 +73,10 @@ impl Reach {
 
     /// An installation in memory, with nothing in it.
     fn nothing(settings: &Settings) -> Result<Self, Failure> {
-        let Moment { now, random, request_id } = Moment::present();
-        let world = World { now, random: &random, request_id: &request_id, facts: &Facts::default() };
-        let seal = SealKey::from_bytes(random.draw("seal key of nothing"));
+        let moment = Moment::present();
+        let facts = Facts::default();
+        let world = moment.world(&facts);
+        let seal = SealKey::from_bytes(moment.random.draw("seal key of nothing"));
         let engine = Engine::open(Arc::new(MemoryStore::new()), &seal, &world);
         let engine = engine.map_err(|fault| Failure::new(fault.to_string()))?;
         Ok(Self::Store(Box::new(engine), Vec::new(), Actor::Local { uid: own_uid(&settings.data) }))
@@ -111,10 +112,10 @@ impl Reach {
 
 /// Runs a command on our own engine; key pairs are made here.
 fn alone(engine: &Engine, command: &Command, args: &Args, caller: &Caller<'_>) -> Result<Value, Failure> {
-    let Moment { now, random, request_id } = Moment::present();
+    let moment = Moment::present();
     let mut facts = Facts::default();
     for _ in 0..MOST_NEEDS {
-        let world = World { now, random: &random, request_id: &request_id, facts: &facts };
+        let world = moment.world(&facts);
         match engine.administer(&world, command, args, caller) {
             Ok(answer) => return Ok(answer),
             Err(AdminStop::Need(Need::KeyPair(algorithm))) => {

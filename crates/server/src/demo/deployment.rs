@@ -6,7 +6,7 @@ use jeton_core::admin::{AdminStop, Args, command};
 use jeton_core::record::{AccessTokenFormat, Actor};
 use jeton_core::refusal::Fault;
 use jeton_core::run::{Caller, Engine};
-use jeton_core::world::{Facts, KeyPair, Need, World};
+use jeton_core::world::{Facts, KeyPair, Need};
 use jeton_jose::Algorithm;
 use jeton_wire::admin::offers;
 use jeton_wire::dialect::Dialects;
@@ -46,11 +46,11 @@ pub fn apply(engine: &Engine, dialects: &Dialects, document: &Document) -> Resul
     let args = Args::parse(row, given.as_object().cloned().unwrap_or_default()).map_err(|stop| stop.to_string())?;
     let offers = offers(dialects);
     let caller = Caller { actor: &Actor::System, dialects: &offers };
-    let Moment { now, random, request_id } = Moment::present();
+    let moment = Moment::present();
     let mut facts =
         Facts { key_pairs: make(wanted(dialects, &document)).map_err(|fault| fault.to_string())?, ..Facts::default() };
     for _ in 0..MOST_ROUNDS {
-        let world = World { now, random: &random, request_id: &request_id, facts: &facts };
+        let world = moment.world(&facts);
         match engine.administer(&world, row, &args, &caller) {
             Ok(_) => return Ok(()),
             Err(AdminStop::Need(Need::KeyPair(algorithm))) => {

@@ -14,8 +14,9 @@ mod tour;
 mod walk;
 
 use crate::log;
-use crate::serve::Server;
-use crate::settings::{LogFormat, Settings};
+use crate::peer::TrustedProxies;
+use crate::serve::{Bounds, Server};
+use crate::settings::{LogFormat, LogSetting, Settings};
 use clap::{Arg, ArgAction, ArgMatches};
 use deployment::{FILES, Files};
 use directory::Directory;
@@ -124,7 +125,8 @@ pub fn run(given: &ArgMatches) -> Result<ExitCode, DemoError> {
     let events = log::start_into(pen, &settings)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cores).enable_all().build()?;
-    let server = runtime.block_on(Server::start(&settings, &events, cores)).map_err(|error| DemoError(error.to_string()))?;
+    let bounds = Bounds { cores, share: crate::descriptors::share(settings.max_connections) };
+    let server = runtime.block_on(Server::start(&settings, &events, bounds)).map_err(|error| DemoError(error.to_string()))?;
     let done = give(&asked, &server, &directory, notes, &runtime);
     runtime.block_on(server.drain(settings.drain));
     runtime.shutdown_background();
@@ -158,8 +160,9 @@ fn settings(asked: &Asked, directory: &Directory) -> Settings {
         database_url: None,
         seal_key_file: None,
         seal_key: None,
-        log_format: LogFormat::Json,
-        log_level: tracing::Level::INFO,
+        tls: None,
+        trusted_proxies: TrustedProxies::default(),
+        log: LogSetting { form: LogFormat::Json, level: tracing::Level::INFO },
         max_connections: 1000,
         drain: Duration::from_secs(1),
         sample_api: true,

@@ -2,7 +2,7 @@
 
 use super::*;
 use jeton_core::event::Concerned;
-use jeton_core::name::{ClientId, Key, RealmName};
+use jeton_core::name::{ClientId, Key, RealmName, RequestId};
 use jeton_core::refusal::{Fault, Why};
 use std::sync::mpsc;
 
@@ -27,17 +27,18 @@ fn event(client: &str, outcome: Outcome) -> Event {
     Event { realm, client, endpoint: "token", outcome, used: None, adopt: None }
 }
 
-fn id() -> RequestId {
-    RequestId::parse("00112233aabbccdd").expect("good")
+fn moment() -> Moment {
+    let request_id = RequestId::parse("00112233aabbccdd").expect("good");
+    Moment { now: Time::from_millis(1_795_360_000_042), request_id, ..Moment::of(IpAddr::from([192, 0, 2, 7])) }
 }
 
-const NOW: Time = Time::from_millis(1_795_360_000_042);
+const JSON: LogSetting = LogSetting { form: LogFormat::Json, level: Level::INFO };
 
 fn written(form: LogFormat, level: Level, events: &[Event]) -> String {
     let sink = Sink::default();
-    let log = EventLog::to(sink.clone(), form, level).expect("started");
+    let log = EventLog::to(sink.clone(), LogSetting { form, level }).expect("started");
     for event in events {
-        log.record(event, 401, Duration::from_micros(123), NOW, &id());
+        log.record(event, 401, Duration::from_micros(123), &moment());
     }
     log.finish();
     let bytes = sink.0.lock().expect("open").clone();
@@ -52,8 +53,8 @@ fn a_line_says_who_asked_for_what_and_what_became_of_it() {
         event("d", Outcome::Faulted(Fault::Unavailable("line\nwith \u{1b}[31m and \u{202e} \u{1d173}é".into()))),
     ];
     let json = written(LogFormat::Json, Level::INFO, &events);
-    let expected = r#"{"timestamp":"2026-11-22T15:06:40.042Z","level":"INFO","event":"issued","endpoint":"token","realm":"acme","client":"a\"\\b","status":401,"duration_us":123,"request_id":"00112233aabbccdd"}
-{"timestamp":"2026-11-22T15:06:40.042Z","level":"INFO","event":"refused","endpoint":"token","realm":"acme","client":"c","why":"client.secret_wrong","status":401,"duration_us":123,"request_id":"00112233aabbccdd"}
+    let expected = r#"{"timestamp":"2026-11-22T15:06:40.042Z","level":"INFO","event":"issued","endpoint":"token","realm":"acme","client":"a\"\\b","status":401,"duration_us":123,"source":"192.0.2.7","request_id":"00112233aabbccdd"}
+{"timestamp":"2026-11-22T15:06:40.042Z","level":"INFO","event":"refused","endpoint":"token","realm":"acme","client":"c","why":"client.secret_wrong","status":401,"duration_us":123,"source":"192.0.2.7","request_id":"00112233aabbccdd"}
 "#;
     assert!(json.starts_with(expected), "{json}");
     let last: serde_json::Value = serde_json::from_str(json.lines().nth(2).expect("three lines")).expect("JSON");
@@ -61,7 +62,7 @@ fn a_line_says_who_asked_for_what_and_what_became_of_it() {
     assert!(json.chars().all(|char| char == '\n' || may_stand(char)));
 
     let text = written(LogFormat::Text, Level::INFO, &events);
-    let expected = r#"2026-11-22T15:06:40.042Z  INFO event=issued endpoint=token realm=acme client="a\"\\b" status=401 duration_us=123 request_id=00112233aabbccdd
+    let expected = r#"2026-11-22T15:06:40.042Z  INFO event=issued endpoint=token realm=acme client="a\"\\b" status=401 duration_us=123 source=192.0.2.7 request_id=00112233aabbccdd
 "#;
     assert!(text.starts_with(expected), "{text}");
     assert!(text.chars().all(|char| char == '\n' || may_stand(char)));
@@ -84,11 +85,11 @@ impl Write for Blocked {
 #[test]
 fn when_nobody_reads_lines_are_dropped_and_nobody_waits() {
     let (unblock, blocked) = mpsc::channel();
-    let log = EventLog::to(Blocked(blocked), LogFormat::Json, Level::INFO).expect("started");
+    let log = EventLog::to(Blocked(blocked), JSON).expect("started");
     let event = event("c", Outcome::Issued);
     let began = Instant::now();
     for _ in 0..40_000 {
-        log.record(&event, 200, Duration::ZERO, NOW, &id());
+        log.record(&event, 200, Duration::ZERO, &moment());
     }
     assert!(began.elapsed() < Duration::from_secs(5));
     assert!(log.dropped() > 0);
@@ -99,14 +100,14 @@ fn when_nobody_reads_lines_are_dropped_and_nobody_waits() {
 #[test]
 fn lines_of_many_threads_stay_whole() {
     let sink = Sink::default();
-    let log = EventLog::to(sink.clone(), LogFormat::Json, Level::INFO).expect("started");
+    let log = EventLog::to(sink.clone(), JSON).expect("started");
     thread::scope(|scope| {
         for number in 0..20 {
             let log = &log;
             scope.spawn(move || {
                 let event = event(&format!("c{number}"), Outcome::Issued);
                 for _ in 0..500 {
-                    log.record(&event, 200, Duration::ZERO, NOW, &id());
+                    log.record(&event, 200, Duration::ZERO, &moment());
                 }
             });
         }
@@ -122,12 +123,12 @@ fn lines_of_many_threads_stay_whole() {
 #[test]
 fn cost_of_a_line() {
     const LINES: u32 = 2000;
-    let log = EventLog::to(io::sink(), LogFormat::Json, Level::INFO).expect("started");
-    let (event, id) = (event("client-0123456789", Outcome::Issued), id());
+    let log = EventLog::to(io::sink(), JSON).expect("started");
+    let (event, moment) = (event("client-0123456789", Outcome::Issued), moment());
     let round = || {
         let began = Instant::now();
         for _ in 0..LINES {
-            log.record(&event, 200, Duration::from_micros(37), NOW, &id);
+            log.record(&event, 200, Duration::from_micros(37), &moment);
         }
         let nanos = began.elapsed().as_nanos() / u128::from(LINES);
         // The writer gets the time that it has between requests.

@@ -95,8 +95,7 @@ impl<'a> RequestLine<'a> {
         if target.len() > MOST_TARGET {
             return Err(TARGET_TOO_LONG);
         }
-        // RFC 9112 §3.2: a target has no fragment; RFC 3986 §2: and only these visible characters.
-        if !target.iter().all(|byte| matches!(byte, 0x21..=0x7E) && !matches!(byte, b'#' | b'<' | b'>' | b'"' | b'`')) {
+        if !target.iter().copied().all(may_stand_in_target) {
             return Err(Violation::malformed("The request's target has a character that must be percent-encoded."));
         }
         let is_http_10 = match version {
@@ -205,8 +204,14 @@ impl<'a> Fields<'a> {
     }
 }
 
-const HOST: Violation = Violation::malformed("The request must have exactly one valid Host.");
+/// A request whose host is missing, doubled or malformed.
+pub const HOST: Violation = Violation::malformed("The request must have exactly one valid Host.");
 const CODING: Violation = Violation::malformed("The header field Transfer-Encoding is not usable here.");
+
+/// Whether a byte may stand in a target: visible ASCII that RFC 3986 §2 knows; RFC 9112 §3.2: there is no fragment.
+pub const fn may_stand_in_target(byte: u8) -> bool {
+    matches!(byte, 0x21..=0x7E) && !matches!(byte, b'#' | b'<' | b'>' | b'"' | b'`')
+}
 
 /// RFC 9110 §5.6.2.
 const fn is_token(byte: u8) -> bool {
@@ -215,7 +220,7 @@ const fn is_token(byte: u8) -> bool {
 }
 
 /// A name or an address, with or without a port (RFC 3986 §3.2.2, without percent-encoding, which no host of ours has).
-fn is_host(value: &[u8]) -> bool {
+pub fn is_host(value: &[u8]) -> bool {
     let (name, port) = match value.strip_prefix(b"[") {
         Some(rest) => match rest.iter().position(|byte| *byte == b']') {
             Some(end) => (&rest[..end], &rest[end + 1..]),

@@ -12,6 +12,7 @@ mod head;
 use crate::refuse::Violation;
 use chunks::Chunks;
 use head::{Body, Head, inspect};
+pub use head::{HOST, MOST_BYTES, MOST_FIELDS, MOST_TARGET, is_host, may_stand_in_target};
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,13 +23,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// A head must be complete so soon after its first byte, or after the connection was made.
-const HEAD_TIME: Duration = Duration::from_secs(5);
+pub const HEAD_TIME: Duration = Duration::from_secs(5);
 /// A body must be complete so soon after its head.
-const BODY_TIME: Duration = Duration::from_secs(10);
+pub const BODY_TIME: Duration = Duration::from_secs(10);
 /// How long a connection may rest between two requests.
-const IDLE_TIME: Duration = Duration::from_secs(60);
+pub const IDLE_TIME: Duration = Duration::from_secs(60);
 /// How long a client may take none of its answer.
-const STALL_TIME: Duration = Duration::from_secs(10);
+pub const STALL_TIME: Duration = Duration::from_secs(10);
 /// How long a connection is read after its last answer, so that the client sees the answer before the end.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 /// How much is read then.
@@ -336,7 +337,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Framed<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        // A stream that encrypts takes more than the client does; what is left of it shows here.
+        let flushed = Pin::new(&mut this.stream).poll_flush(cx);
+        this.written(cx, flushed.map_ok(|()| 0)).map_ok(drop)
     }
 
     /// RFC 9112 §9.6: a connection that is closed with unread bytes is reset, and the reset may overtake the answer. So what

@@ -2,8 +2,8 @@
 //!
 //! For that a realm of the running server gets a key pair that the test knows, as an administrator's import would.
 
-use crate::harness::Server;
 use crate::harness::http::{self, Connection};
+use crate::harness::{Launch, Server};
 use crate::invariants::{Before, liveness};
 use crate::replay::text;
 use jeton_core::name::{Key, RealmName, RequestId, Time};
@@ -39,7 +39,10 @@ impl Forge {
     /// Starts a server where the key has this purpose and is in this state.
     pub fn with_key(purpose: KeyPurpose, state: KeyState) -> Self {
         let mut key = None;
-        let server = Server::start_prepared(&text("fixture.toml"), |data| key = Some(plant_key(data, purpose, state)));
+        let server = Server::start_prepared(&text("fixture.toml"), |data| {
+            key = Some(plant_key(data, purpose, state));
+            Launch::default()
+        });
         let key = key.expect("a key was planted");
         liveness(&server).expect("the server is well");
         let before = Before::of(&server);
@@ -150,7 +153,8 @@ pub fn changed(mut value: Value, changes: Value) -> Value {
 fn plant_key(data: &Path, purpose: KeyPurpose, state: KeyState) -> SigningKey {
     let random = Random::from_seed([7; 32]);
     let (facts, request_id) = (Facts::default(), RequestId::parse("planting-00000001").expect("an id"));
-    let world = World { now: Time::from_seconds(now()), random: &random, request_id: &request_id, facts: &facts };
+    let world =
+        World { now: Time::from_seconds(now()), random: &random, request_id: &request_id, source: World::INSIDE, facts: &facts };
     let store = SqliteStore::open(data).expect("the store opens");
     let engine = Engine::open(Arc::new(store), &crate::harness::seal_key(data), &world).expect("the engine opens");
     let name = RealmName::parse("acme").expect("a name");

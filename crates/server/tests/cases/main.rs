@@ -7,14 +7,18 @@ mod attacks;
 mod audit_trail;
 mod blocked_log;
 mod commands;
+mod cors;
 mod dashboards;
+mod edge;
 mod forge;
 mod forged_claims;
 mod forged_headers;
+mod http2;
 mod invariants;
 mod ledger;
 mod replay;
 mod rotation;
+mod tls;
 mod webhooks;
 
 use replay::{directory, replay};

@@ -126,7 +126,7 @@ fn contains(bytes: &[u8], needle: &[u8]) -> bool {
 
 fn backup_under_load() -> Result<&'static str, String> {
     let room = settled();
-    let server = Server::on(&room.data())?;
+    let server = Server::on_with(&room.data(), &[])?;
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::start(room.data(), number, Arc::clone(&stop))).collect();
     std::thread::sleep(Duration::from_millis(700));
@@ -157,7 +157,7 @@ fn backup_under_load() -> Result<&'static str, String> {
     done(&elsewhere.data(), &["restore", &backup.to_string_lossy()]);
     done(&elsewhere.data(), &["check"]);
     judge(&clients(&elsewhere.data()), &before, &made)?;
-    access_token(&Server::on(&elsewhere.data())?, "good");
+    access_token(&Server::on_with(&elsewhere.data(), &[])?, "good");
     Ok("restored elsewhere")
 }
 
@@ -180,7 +180,7 @@ fn the_judge_of_backups_notices_what_is_missing() {
 /// Backs up, revokes, restores with these flags; whether the revoked token and one that was never revoked live.
 fn revive(flags: &[&str]) -> Result<(bool, bool), String> {
     let room = settled();
-    let server = Server::on(&room.data())?;
+    let server = Server::on_with(&room.data(), &[])?;
     let (token, other) = (access_token(&server, "stopped"), access_token(&server, "good"));
     let backup = room.path("a.backup").to_string_lossy().into_owned();
     done(&room.data(), &["backup", &backup]);
@@ -192,7 +192,7 @@ fn revive(flags: &[&str]) -> Result<(bool, bool), String> {
     if !told.contains("works again") {
         return Err(format!("it does not say what is undone:\n{told}"));
     }
-    let server = Server::on(&room.data())?;
+    let server = Server::on_with(&room.data(), &[])?;
     let lives = (call(&server, &token) == Some(200), call(&server, &other) == Some(200));
     // In the second of the restore new tokens count from the next one.
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -242,7 +242,7 @@ fn a_store_moves_to_postgresql_and_back() {
     done(&back.data(), &["restore", &two.to_string_lossy()]);
     done(&back.data(), &["check"]);
     assert!(clients(&back.data()).contains("made-there"));
-    access_token(&Server::on(&back.data()).expect("it starts"), "good");
+    access_token(&Server::on_with(&back.data(), &[]).expect("it starts"), "good");
 }
 
 /// The seal key of a directory is read here as the harness reads it, so that a test may compare.

@@ -76,7 +76,7 @@ fn damage_client(path: &Path, chance: &mut Chance) -> String {
 /// A store that was killed while it had changes in its log: a client was stopped there, and others were made after it.
 fn killed() -> Room {
     let room = settled();
-    let server = Server::on(&room.data()).expect("it starts");
+    let server = Server::on_with(&room.data(), &[]).expect("it starts");
     for number in 0..6 {
         done(&room.data(), &["client", "create", "acme", &format!("late-{number}")]);
         if number == 2 {
@@ -135,7 +135,7 @@ const NAMED: [&str; 10] = [
 fn start(room: &Room, how: &str) -> Result<&'static str, String> {
     let data = room.data();
     let told = |what: String| Err(format!("{how}: {what}"));
-    let mut server = match Server::on(&data) {
+    let mut server = match Server::on_with(&data, &[]) {
         Ok(server) => server,
         Err(said) => {
             let sentence = said.lines().find(|line| line.starts_with("jeton: ")).unwrap_or_default();

@@ -17,7 +17,7 @@ const F_36: Fault = Fault {
 
 /// What a server says that must not start on this directory.
 fn no_start(data: &Path) -> Result<String, String> {
-    match Server::on(data) {
+    match Server::on_with(data, &[]) {
         Ok(_) => Err("it starts".to_owned()),
         Err(said) => Ok(said),
     }
@@ -37,7 +37,7 @@ fn replaced(from: &Path, to: &Path, name: &str) {
 /// The log of an earlier time beside the newer store, as a careless copy leaves it.
 fn older_log() -> Result<&'static str, String> {
     let (room, old) = (settled(), Room::new());
-    let server = Server::on(&room.data())?;
+    let server = Server::on_with(&room.data(), &[])?;
     done(&room.data(), &["client", "create", "acme", "first"]);
     copy(&room.data(), &old.data());
     done(&room.data(), &["client", "create", "acme", "second"]);
@@ -48,7 +48,7 @@ fn older_log() -> Result<&'static str, String> {
     replaced(&old.data(), &same_run.data(), "jeton.db-wal");
     expect(&no_start(&same_run.data())?, &["jeton: ", "jeton.db-wal"])?;
     // Of an earlier run: the store has another stamp.
-    end(Server::on(&room.data())?);
+    end(Server::on_with(&room.data(), &[])?);
     for index in ["jeton.db-shm", "nothing"] {
         replaced(&old.data(), &room.data(), "jeton.db-wal");
         drop(std::fs::remove_file(room.data().join(index)));
@@ -62,7 +62,7 @@ fn older_log() -> Result<&'static str, String> {
 /// The log of one installation beside the store of another one.
 fn foreign_log() -> Result<&'static str, String> {
     let (room, other) = (settled(), settled());
-    let server = Server::on(&other.data())?;
+    let server = Server::on_with(&other.data(), &[])?;
     done(&other.data(), &["client", "create", "acme", "first"]);
     drop(server);
     replaced(&other.data(), &room.data(), "jeton.db-wal");
@@ -84,7 +84,7 @@ fn foreign_store() -> Result<&'static str, String> {
 fn second_process() -> Result<&'static str, String> {
     let room = settled();
     done(&room.data(), &["backup", &room.path("a.backup").to_string_lossy()]);
-    let server = Server::on(&room.data())?;
+    let server = Server::on_with(&room.data(), &[])?;
     let pid = format!("pid {}", server.pid());
     expect(&no_start(&room.data())?, &["jeton: ", "another jeton process", &pid])?;
     let told = refused(&room.data(), &["restore", &room.path("a.backup").to_string_lossy(), "--replace"]);
@@ -119,7 +119,7 @@ fn f_36_another_seal_key_is_named() {
         }
         if number % 4 == 0 {
             done(&target.data(), &["restore", &backup]);
-            access_token(&Server::on(&target.data())?, "good");
+            access_token(&Server::on_with(&target.data(), &[])?, "good");
             // The restored store beside the key of another installation.
             std::fs::copy(other.data().join("seal.key"), target.data().join("seal.key")).expect("copies");
             expect(&no_start(&target.data())?, &["jeton: ", "seal key is not the one"])?;

@@ -2,7 +2,9 @@
 //!
 //! Nothing is built here and nothing is mocked. The server is stopped when its [`Server`] is dropped.
 
+pub mod certificate;
 pub mod http;
+pub mod tls;
 
 use jeton_jose::SealKey;
 use std::io::{BufRead, BufReader, Read};
@@ -16,6 +18,22 @@ use tempfile::TempDir;
 
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(20);
+
+/// How a server starts beside what is always the same.
+#[derive(Default)]
+pub struct Launch {
+    /// Flags and their values.
+    pub arguments: Vec<String>,
+    /// Limit of open files.
+    pub descriptors: Option<u32>,
+}
+
+impl Launch {
+    /// With these flags and values.
+    pub fn with(arguments: &[&str]) -> Self {
+        Self { arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(), descriptors: None }
+    }
+}
 
 /// A running `jeton serve`.
 pub struct Server {
@@ -35,19 +53,19 @@ pub struct Server {
 impl Server {
     /// Starts a server whose realms are as the apply file says.
     pub fn start(fixture: &str) -> Self {
-        Self::start_prepared(fixture, |_| ())
+        Self::start_prepared(fixture, |_| Launch::default())
     }
 
-    /// As [`Server::start`]; before it serves, `prepare` may look at the data directory.
-    pub fn start_prepared(fixture: &str, prepare: impl FnOnce(&Path)) -> Self {
+    /// As [`Server::start`]; before it serves, `prepare` may look at the data directory, and says how it starts.
+    pub fn start_prepared(fixture: &str, prepare: impl FnOnce(&Path) -> Launch) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("fixture.toml");
         std::fs::write(&file, fixture).expect("the fixture is written");
         let data = directory.path().join("data");
         let applied = jeton(&data, &["apply", &file.to_string_lossy(), "--yes"]);
         assert!(applied.status.success(), "jeton apply failed:\n{}", said(&applied));
-        prepare(&data);
-        let mut server = Self::on(&data).unwrap_or_else(|said| panic!("{said}"));
+        let launch = prepare(&data);
+        let mut server = Self::launched(&data, &launch).unwrap_or_else(|said| panic!("{said}"));
         server._directory = Some(directory);
         server
     }
@@ -60,18 +78,19 @@ impl Server {
         server
     }
 
-    /// Starts a server on a data directory that is there; or else what it said instead of listening.
-    pub fn on(data: &Path) -> Result<Self, String> {
-        Self::on_with(data, &[])
+    /// Starts a server on a data directory that is there, with further arguments; or else what it said instead of listening.
+    pub fn on_with(data: &Path, arguments: &[String]) -> Result<Self, String> {
+        Self::launched(data, &Launch { arguments: arguments.to_vec(), descriptors: None })
     }
 
-    /// The same with further arguments.
-    pub fn on_with(data: &Path, arguments: &[String]) -> Result<Self, String> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_jeton"))
+    fn launched(data: &Path, launch: &Launch) -> Result<Self, String> {
+        let limit = launch.descriptors.map_or_else(String::new, |limit| format!("ulimit -n {limit} && "));
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{limit}exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_jeton")])
             .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-            .args(["--sample-api", "true", "--log-format", "json", "--data"])
+            .args(["--sample-api", "true", "--log", "json", "--data"])
             .arg(data)
-            .args(arguments)
+            .args(&launch.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -129,6 +148,30 @@ impl Server {
     /// Whether the process has not ended.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{name} failed");
+    }
+
+    /// Waits for the end; the code with which it ended, or nothing if it did not in time.
+    pub fn end(&mut self, patience: Duration) -> Option<i32> {
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return status.code();
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        None
+    }
+
+    /// A page of the listener for operators.
+    pub fn ops_page(&self, path: &str) -> String {
+        let received = http::send(self.ops, &http::get(path, &[]), http::Until::Answered).expect("the operators are answered");
+        String::from_utf8_lossy(&received.answer.body).into_owned()
     }
 
     /// Everything the server wrote to stdout and stderr until now.

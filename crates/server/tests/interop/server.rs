@@ -42,7 +42,7 @@ impl Server {
             "serve",
             "--sample-api",
             "true",
-            "--log-format",
+            "--log",
             "json",
             "--admin-listen",
             "127.0.0.1:0",

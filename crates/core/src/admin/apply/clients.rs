@@ -2,7 +2,7 @@
 
 use super::{Plan, Unmentioned};
 use crate::admin::document::{ApiKeyEntry, ClientEntry, SecretEntry};
-use crate::admin::{Act, AdminStop, api_key, client, client_entry, client_state, credential, secret, show};
+use crate::admin::{Act, AdminStop, api_key, client, client_entry, client_state, credential, secret, show, web_origin};
 use crate::name::{ClientId, ScopeToken};
 use crate::record::{ApiKey, Client, ClientKind, ClientSecret, Realm, Status, clients_of_realm};
 use crate::store::Order;
@@ -59,6 +59,9 @@ fn make(act: &mut Act<'_, '_>, place: &Place<'_>, entry: &ClientEntry, plan: &mu
         secret::add(&mut made, taken)?;
     }
     act.insert(&made)?;
+    if !made.web_origins.is_empty() {
+        web_origin::keep(act, &made)?;
+    }
     let (target, view) = (client::target(place.realm, &made), show::client(&made)?);
     act.audit(place.realm, "client.create", target.clone(), view)?;
     let mut names = BTreeSet::new();
@@ -106,6 +109,9 @@ fn revise(
     }
     if !fields.is_empty() {
         act.update(&after)?;
+        if before.web_origins != after.web_origins {
+            web_origin::keep(act, &after)?;
+        }
         act.audit(place.realm, "client.set", client::target(place.realm, &after), json!({ "fields": fields }))?;
     }
     if let Some(wanted) = &entry.api_keys {
