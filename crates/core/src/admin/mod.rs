@@ -16,6 +16,7 @@ mod command;
 mod credential;
 mod dialect_offer;
 pub mod document;
+mod family;
 mod key_plan;
 mod permission;
 mod realm;
@@ -49,7 +50,8 @@ pub const AREAS: &[(&str, &str)] = &[
     ("admin:credentials:write", "Make, end and revoke secrets and API keys."),
     ("admin:audit:read", "See who changed what, and why requests were refused."),
     ("admin:usage:read", "See how many tokens a client got."),
-    ("admin:tokens:read", "Have tokens explained."),
+    ("admin:tokens:read", "Have tokens explained, and see families of tokens; never the tokens."),
+    ("admin:tokens:write", "Revoke tokens and families of tokens."),
     ("admin:apply:write", "Make everything be as a document says."),
 ];
 
@@ -65,6 +67,7 @@ const TABLES: &[&[Command]] = &[
     client_state::COMMANDS,
     apply::COMMANDS,
     token::COMMANDS,
+    family::COMMANDS,
 ];
 
 /// Every command.
