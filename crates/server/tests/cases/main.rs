@@ -5,6 +5,7 @@ mod harness;
 
 mod attacks;
 mod commands;
+mod family_races;
 mod forge;
 mod forged_claims;
 mod forged_headers;
