@@ -5,6 +5,7 @@ mod harness;
 
 mod attacks;
 mod commands;
+mod families;
 mod family_races;
 mod forge;
 mod forged_claims;
@@ -17,7 +18,8 @@ mod rotation;
 use replay::{directory, replay};
 
 /// Every file of cases, each with a test of its own.
-const FILES: [&str; 6] = ["client_auth.http", "deviations.http", "form.http", "framing.http", "tenants.http", "tokens.http"];
+const FILES: [&str; 7] =
+    ["client_auth.http", "deviations.http", "form.http", "framing.http", "refresh.http", "tenants.http", "tokens.http"];
 
 #[test]
 fn client_auth() {
@@ -37,6 +39,11 @@ fn form() {
 #[test]
 fn framing() {
     replay("framing.http");
+}
+
+#[test]
+fn refresh() {
+    replay("refresh.http");
 }
 
 #[test]
