@@ -20,6 +20,7 @@ mod family;
 mod key_plan;
 mod permission;
 mod realm;
+mod refresh_settings;
 mod resource;
 mod rotation;
 mod secret;

@@ -3,9 +3,11 @@
 use super::command::{Answer, Command, Effect, Param, ParamKind};
 use super::document::{RealmEntry, Switch};
 use super::stop::Needed;
-use super::{Act, AdminStop, Args, DialectOffer, act::ADMIN_REALM, args::unknown, key_plan, permission, rotation, show};
+use super::{
+    Act, AdminStop, Args, DialectOffer, act::ADMIN_REALM, args::unknown, key_plan, permission, refresh_settings, rotation, show,
+};
 use crate::name::{Issuer, Label, Mount, RealmName, Time, Title};
-use crate::record::{AccessTokenFormat, ClaimSource, Profile, Realm, RealmSettings, RefreshSettings, Status};
+use crate::record::{AccessTokenFormat, ClaimSource, Profile, Realm, RealmSettings, Status};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -286,24 +288,8 @@ fn check(act: &Act<'_, '_>, realm: &Realm, others: &[Realm]) -> Result<(), Admin
         return Err(AdminStop::Invalid(format!("realm {name}: a staleness limit is 1 second to 30 days")));
     }
     key_plan::check(realm, rotation::outlasted(act, realm))?;
-    check_refresh(realm)?;
+    refresh_settings::check(realm)?;
     check_claims(realm)
-}
-
-/// How long families live, and how long an answer may be lost.
-fn check_refresh(realm: &Realm) -> Result<(), AdminStop> {
-    let settings = &realm.settings.refresh_token;
-    let said = |what: String| Err(AdminStop::Invalid(format!("realm {}: refresh_token: {what}", realm.name)));
-    if [settings.idle_lifetime, settings.lifetime].iter().any(|life| !(1..=RefreshSettings::LONGEST).contains(life)) {
-        return said("a lifetime is 1 second to 10 years".into());
-    }
-    if settings.idle_lifetime > settings.lifetime {
-        return said("idle_lifetime is at most lifetime".into());
-    }
-    if !(0..=RefreshSettings::MOST_GRACE).contains(&settings.grace) {
-        return said(format!("grace is 0 to {} seconds", RefreshSettings::MOST_GRACE));
-    }
-    Ok(())
 }
 
 /// Where the endpoints of a realm answer: host and path.
