@@ -21,7 +21,10 @@ const FAMILY: &[Field] = &[
     Field::hidden("revoked_at", FieldKind::Time, "When it was revoked."),
 ];
 
-const REVOKED: &[Field] = &[Field::shown("revoked", FieldKind::List, "The families that were revoked now.")];
+const REVOKED: &[Field] = &[
+    Field::shown("client_id", FieldKind::Text, "The client's id."),
+    Field::shown("revoked", FieldKind::List, "The families that were revoked now."),
+];
 
 /// The commands about families of tokens.
 pub(super) const COMMANDS: &[Command] = &[
@@ -88,7 +91,9 @@ fn revoke(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
         act.revoke_family(family.key)?;
         act.audit(&realm, "family.revoke", format!("{}/family/{}", target(&realm, &client), family.key), json!({}))?;
     }
-    Ok(json!({ "revoked": living.iter().map(|family| family.key.to_string()).collect::<Vec<_>>() }))
+    Ok(
+        json!({ "client_id": client.client_id, "revoked": living.iter().map(|family| family.key.to_string()).collect::<Vec<_>>() }),
+    )
 }
 
 fn view(act: &Act<'_, '_>, (realm, client): (&Realm, &Client), family: &TokenFamily) -> Value {
