@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const SEEDS: u64 = 200;
 
 /// How many exact reasons an ordinary run must meet.
-const REASONS: usize = 47;
+const REASONS: usize = 50;
 
 fn setting(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number: {text}")))
