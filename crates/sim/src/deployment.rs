@@ -51,10 +51,7 @@ impl Maker<'_> {
         {
             *algorithm = *self.chance.pick(&Algorithm::ALL);
         }
-        let mut permissions: BTreeSet<Permission> = dialect.file.needs.iter().copied().collect();
-        if dialect.file.token_reply.iter().any(|field| field.from == ReplySource::RefreshToken) && self.chance.once_in(2) {
-            permissions.insert(Permission::RefreshWithClientCredentials);
-        }
+        let permissions = self.permissions(dialect);
         settings.refresh_token = self.refresh_settings();
         settings.access_token.audience = match self.chance.below(3) {
             0 => AudienceRule::Issuer,
@@ -96,6 +93,15 @@ impl Maker<'_> {
         house.published.push((0, keys.iter().map(|key| key.kid.clone()).collect()));
         house.keys = History::new(0, keys);
         house
+    }
+
+    /// What the dialect needs, and sometimes refresh tokens where it can answer them.
+    fn permissions(&mut self, dialect: &Dialect) -> BTreeSet<Permission> {
+        let mut permissions: BTreeSet<Permission> = dialect.file.needs.iter().copied().collect();
+        if dialect.file.token_reply.iter().any(|field| field.from == ReplySource::RefreshToken) && self.chance.once_in(2) {
+            permissions.insert(Permission::RefreshWithClientCredentials);
+        }
+        permissions
     }
 
     /// Families that end soon or late, rotate or not, with and without a second chance.

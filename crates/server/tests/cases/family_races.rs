@@ -7,8 +7,8 @@ use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{ClientId, Issuer, Key, Label, Mount, RealmName, RequestId, ResourceIdentifier, Scope, Time, Title};
 use jeton_core::record::{
     AccessTokenFormat, AccessTokenSettings, AudienceRule, AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret, GrantName,
-    Permission, Placement, Profile, Realm, RealmSettings, RefreshSettings, ResourceServer, Revocation, Revoked, ScopeEntry,
-    ScopeSettings, SecretHash, Staleness, Status, TokenFamily, WithClientCredentials, revocation_of,
+    KeySettings, Permission, Placement, Profile, Realm, RealmSettings, RefreshSettings, ResourceServer, Revocation, Revoked,
+    ScopeEntry, ScopeSettings, SecretHash, Staleness, Status, TokenFamily, WithClientCredentials, revocation_of,
 };
 use jeton_core::refusal::{Fault, Why};
 use jeton_core::run::Engine;
@@ -166,6 +166,7 @@ fn realm(grace: i64) -> Realm {
             scope: ScopeSettings::default(),
             basic: BasicEncoding::Form,
             staleness: Staleness::default(),
+            keys: KeySettings::default(),
         },
     }
 }
