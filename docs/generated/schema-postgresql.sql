@@ -169,6 +169,62 @@ CREATE TABLE "last_use" (
 );
 CREATE INDEX "last_use_expires_at" ON "last_use" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "audit_mark" (
+  "key" bytea NOT NULL PRIMARY KEY,
+  "version" bigint NOT NULL,
+  "body_version" bigint NOT NULL,
+  "expires_at" bigint,
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
+);
+CREATE INDEX "audit_mark_expires_at" ON "audit_mark" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "audit_seal" (
+  "key" bytea NOT NULL PRIMARY KEY,
+  "version" bigint NOT NULL,
+  "body_version" bigint NOT NULL,
+  "expires_at" bigint,
+  "sequence" bigint,
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX "audit_seal_sequence" ON "audit_seal" ("sequence" NULLS FIRST);
+CREATE INDEX "audit_seal_expires_at" ON "audit_seal" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "webhook" (
+  "key" bytea NOT NULL PRIMARY KEY,
+  "version" bigint NOT NULL,
+  "body_version" bigint NOT NULL,
+  "expires_at" bigint,
+  "name" text COLLATE "C",
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX "webhook_name" ON "webhook" ("name" NULLS FIRST);
+CREATE INDEX "webhook_expires_at" ON "webhook" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "webhook_progress" (
+  "key" bytea NOT NULL PRIMARY KEY,
+  "version" bigint NOT NULL,
+  "body_version" bigint NOT NULL,
+  "expires_at" bigint,
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
+);
+CREATE INDEX "webhook_progress_expires_at" ON "webhook_progress" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "delivery" (
+  "key" bytea NOT NULL PRIMARY KEY,
+  "version" bigint NOT NULL,
+  "body_version" bigint NOT NULL,
+  "expires_at" bigint,
+  "webhook" bytea,
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
+);
+CREATE INDEX "delivery_webhook" ON "delivery" ("webhook" NULLS FIRST, "key");
+CREATE INDEX "delivery_expires_at" ON "delivery" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "web_origin" (
   "key" bytea NOT NULL PRIMARY KEY,
   "version" bigint NOT NULL,
@@ -177,7 +233,8 @@ CREATE TABLE "web_origin" (
   "realm" bytea,
   "client" bytea,
   "origin" text COLLATE "C",
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX "web_origin_origin" ON "web_origin" ("realm" NULLS FIRST, "origin" NULLS FIRST, "client" NULLS FIRST);
 CREATE INDEX "web_origin_client" ON "web_origin" ("client" NULLS FIRST, "key");

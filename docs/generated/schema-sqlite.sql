@@ -169,6 +169,62 @@ CREATE TABLE "last_use" (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "last_use_expires_at" ON "last_use" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "audit_mark" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "audit_mark_expires_at" ON "audit_mark" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "audit_seal" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "sequence" INTEGER,
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX "audit_seal_sequence" ON "audit_seal" ("sequence");
+CREATE INDEX "audit_seal_expires_at" ON "audit_seal" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "webhook" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "name" TEXT,
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX "webhook_name" ON "webhook" ("name");
+CREATE INDEX "webhook_expires_at" ON "webhook" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "webhook_progress" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "webhook_progress_expires_at" ON "webhook_progress" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
+CREATE TABLE "delivery" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "webhook" BLOB,
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "delivery_webhook" ON "delivery" ("webhook", "key");
+CREATE INDEX "delivery_expires_at" ON "delivery" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "web_origin" (
   "key" BLOB NOT NULL PRIMARY KEY,
   "version" INTEGER NOT NULL,
@@ -177,7 +233,8 @@ CREATE TABLE "web_origin" (
   "realm" BLOB,
   "client" BLOB,
   "origin" TEXT,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX "web_origin_origin" ON "web_origin" ("realm", "origin", "client");
 CREATE INDEX "web_origin_client" ON "web_origin" ("client", "key");

@@ -111,6 +111,10 @@ impl House {
             });
             assert!(!passed, "a token that nobody issued passes");
             assert!(jeton_core::token::open_refresh(state, presented).is_err());
+            // A refresh token of a family may name whatever it likes; without the realm's key it proves nothing.
+            if let Some(token) = jeton_core::token::FamilyToken::parse(presented) {
+                assert!(!token.is_of(state, token.family));
+            }
         }
     }
 }

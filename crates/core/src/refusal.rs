@@ -157,7 +157,11 @@ refusals! {
     RefreshTokenForeign "refresh_token.of_another_client" InvalidGrant 400 "The refresh token is invalid, expired or revoked."
         "The refresh token was issued to another client."
     RefreshTokenRevoked "refresh_token.revoked" InvalidGrant 400 "The refresh token is invalid, expired or revoked."
-        "The client's tokens were revoked after this one was issued."
+        "The refresh token was revoked, or the client's tokens were revoked after it was issued."
+    RefreshTokenIdle "refresh_token.idle" InvalidGrant 400 "The refresh token is invalid, expired or revoked."
+        "The refresh token was not used for longer than the realm allows. Ask for a new one."
+    RefreshTokenReplayed "refresh_token.replayed" InvalidGrant 400 "The refresh token is invalid, expired or revoked."
+        "A refresh token was used that had been replaced already. Everything of its family was revoked, as if it was stolen; keep the newest one."
 
     AdminDeclined "admin.declined" InvalidRequest 400 "The command was declined."
         "The command was not run; its answer said why."

@@ -103,6 +103,8 @@ pub struct RealmState {
     pub access_seal: SealKey,
     /// Seals refresh tokens that come with client credentials.
     pub refresh_seal: SealKey,
+    /// Proves refresh tokens of families.
+    pub family_mac: MacKey,
     opened: BTreeMap<Key, Arc<SigningKey>>,
     scopes: BTreeMap<ScopeToken, Vec<usize>>,
 }
@@ -163,7 +165,21 @@ impl RealmState {
         }
         let access_seal = data.root.derive("opaque access tokens", realm.key.as_bytes());
         let refresh_seal = data.root.derive("refresh tokens with client credentials", realm.key.as_bytes());
-        Ok(Self { realm, resources, keys, published, accepted, upcoming, signer, access_seal, refresh_seal, opened, scopes })
+        let family_mac = data.root.derive_mac("refresh tokens of families", realm.key.as_bytes());
+        Ok(Self {
+            realm,
+            resources,
+            keys,
+            published,
+            accepted,
+            upcoming,
+            signer,
+            access_seal,
+            refresh_seal,
+            family_mac,
+            opened,
+            scopes,
+        })
     }
 
     /// Whether the realm allows this beyond the RFCs.

@@ -11,7 +11,8 @@ use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{Issuer, Key, Label, RealmName, RequestId, Time};
 use jeton_core::record::{
     AccessTokenFormat, AccessTokenSettings, Actor, AudienceRule, BasicEncoding, ClaimRow, ClaimShape, ClaimSource, Client,
-    JournalEntry, KeySettings, Permission, RealmSettings, Retention, ScopeSettings, Staleness, client_by_id, realm_by_name,
+    JournalEntry, KeySettings, Permission, RealmSettings, RefreshSettings, Retention, ScopeSettings, Staleness, client_by_id,
+    realm_by_name,
 };
 use jeton_core::run::{Caller, Engine};
 use jeton_core::store::Changing;
@@ -46,6 +47,7 @@ fn settings(format: AccessTokenFormat) -> RealmSettings {
     RealmSettings {
         access_token: AccessTokenSettings { lifetime: 3600, format, audience: AudienceRule::Resources },
         refresh_token_lifetime: 3600,
+        refresh_token: RefreshSettings::default(),
         scope: ScopeSettings::default(),
         basic: BasicEncoding::Form,
         staleness: Staleness::default(),

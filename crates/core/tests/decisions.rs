@@ -16,6 +16,9 @@ use jeton_jose::{Algorithm, SealKey, SigningKey};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+#[path = "decisions/families.rs"]
+mod families;
+
 const NOW: Time = Time::from_seconds(1_800_000_000);
 const SECRET: &str = "a+secret/that=needs-encoding";
 const API_KEY: &str = "an api key";
@@ -75,6 +78,7 @@ fn realm() -> Realm {
         settings: RealmSettings {
             access_token: AccessTokenSettings { lifetime: 3600, format: jwt(), audience: AudienceRule::Resources },
             refresh_token_lifetime: 86_400,
+            refresh_token: RefreshSettings::default(),
             scope: ScopeSettings::default(),
             basic: BasicEncoding::Form,
             staleness: Staleness::default(),

@@ -7,14 +7,14 @@ use crate::node::slow_hash;
 use jeton_core::name::{ClientId, Issuer, Key, Label, Mount, RealmName, ResourceIdentifier, Scope, ScopeToken, Time, Title};
 use jeton_core::record::{
     AccessTokenFormat, ApiKey, AudienceRule, AuthMethod, Client, ClientKind, ClientSecret, GrantName, KeyPurpose, KeySettings,
-    KeyState, Operation, Permission, Placement, Profile, Realm, ResourceServer, ScopeEntry, ScopeMeaning, ScopeOmitted,
-    SecretHash, SigningKeyRecord, Status,
+    KeyState, Operation, Permission, Placement, Profile, Realm, RefreshSettings, ResourceServer, Rotation, ScopeEntry,
+    ScopeMeaning, ScopeOmitted, SecretHash, SigningKeyRecord, Status, WithClientCredentials,
 };
 use jeton_core::snapshot::DataKeys;
 use jeton_core::store::Records;
 use jeton_core::world::Stop;
 use jeton_jose::{Algorithm, b64, sha256};
-use jeton_wire::dialect::{Dialect, Dialects};
+use jeton_wire::dialect::{Dialect, Dialects, ReplySource};
 use std::collections::BTreeSet;
 
 /// What makes records: time, chance, and the keys under which data is kept.
@@ -51,6 +51,8 @@ impl Maker<'_> {
         {
             *algorithm = *self.chance.pick(&Algorithm::ALL);
         }
+        let permissions = self.permissions(dialect);
+        settings.refresh_token = self.refresh_settings();
         settings.access_token.audience = match self.chance.below(3) {
             0 => AudienceRule::Issuer,
             1 => AudienceRule::One(ResourceIdentifier::parse(&format!("urn:{name}")).expect("an identifier")),
@@ -68,7 +70,7 @@ impl Maker<'_> {
             environment: label("test"),
             status: Status::Active,
             not_before: Time::default(),
-            permissions: dialect.file.needs.iter().copied().collect(),
+            permissions,
             settings,
         };
         let placement = match dialect.file.api.api_key_header {
@@ -91,6 +93,29 @@ impl Maker<'_> {
         house.published.push((0, keys.iter().map(|key| key.kid.clone()).collect()));
         house.keys = History::new(0, keys);
         house
+    }
+
+    /// What the dialect needs, and sometimes refresh tokens where it can answer them.
+    fn permissions(&mut self, dialect: &Dialect) -> BTreeSet<Permission> {
+        let mut permissions: BTreeSet<Permission> = dialect.file.needs.iter().copied().collect();
+        if dialect.file.token_reply.iter().any(|field| field.from == ReplySource::RefreshToken) && self.chance.once_in(2) {
+            permissions.insert(Permission::RefreshWithClientCredentials);
+        }
+        permissions
+    }
+
+    /// Families that end soon or late, rotate or not, with and without a second chance.
+    fn refresh_settings(&mut self) -> RefreshSettings {
+        RefreshSettings {
+            rotation: if self.chance.once_in(4) { Rotation::Off } else { Rotation::On },
+            idle_lifetime: *self.chance.pick(&[300, 30 * 86_400]),
+            lifetime: *self.chance.pick(&[3600, 365 * 86_400]),
+            grace: *self.chance.pick(&[0, 30, 120]),
+            with_client_credentials: match self.chance.once_in(3) {
+                true => WithClientCredentials::Sealed,
+                false => WithClientCredentials::Rotating,
+            },
+        }
     }
 
     fn resources(&mut self, realm: &Realm, placement: Placement) -> Vec<ResourceServer> {

@@ -14,7 +14,7 @@ use crate::watch::{self, Broken, Seen, Weather};
 use bytes::Bytes;
 use http::{Request, Response};
 use jeton_core::event::{Event, Outcome};
-use jeton_core::name::{RequestId, Time};
+use jeton_core::name::{RequestId, Scope, Time};
 use jeton_core::record::{AccessTokenFormat, Client, ClientKind, KINDS, Record, SecretHash};
 use jeton_core::store::{Batch, MemoryStore, Store, Write};
 use jeton_core::token::{AccessToken, check};
@@ -53,7 +53,11 @@ pub struct Game {
     pub calls: usize,
     late: Vec<Ask>,
     pub(crate) plant: Plant,
-    pub(crate) digest: [u8; 32],
+    pub(crate) digest: ([u8; 32], [u8; 32]),
+    /// How often a refresh token rotated.
+    pub rotations: usize,
+    /// How often an old one was noticed.
+    pub replays: usize,
     front: Arc<dyn Store>,
     seal: [u8; 32],
 }
@@ -118,7 +122,9 @@ impl Game {
             late: Vec::new(),
             dialects,
             plant,
-            digest: [0; 32],
+            digest: ([0; 32], [0; 32]),
+            rotations: 0,
+            replays: 0,
             front,
             seal,
         };
@@ -205,6 +211,12 @@ impl Game {
             self.mix(&mut request);
         }
         let verdict = oracle::judge(&self.model, &self.nodes[at], self.now, ask);
+        let opinions = match ask {
+            Ask::Token(ask) => oracle::token_opinions(&self.model, &self.nodes[at], self.now, ask),
+            _ => Vec::new(),
+        };
+        // A commit that was spoilt beforehand may become this request's.
+        let weather = if self.store.has_plans() { Weather::Outage } else { self.weather };
         let around = self.around();
         let answered = self.nodes[at].serve(&around.world(), &request);
         let title = format!("{who} {} at node {at}", ask.describe());
@@ -217,20 +229,20 @@ impl Game {
             }
         };
         self.scribe.exchange(&title, self.now, &request, Some(&response));
-        let seen =
-            Seen { model: &self.model, ask, verdict, weather: self.weather, dialect, response: &response, event: event.as_ref() };
+        let seen = Seen { model: &self.model, ask, verdict, weather, dialect, response: &response, event: event.as_ref() };
         seen.check()?;
-        match event.map(|event| event.outcome) {
+        let outcome = event.map(|event| event.outcome);
+        match &outcome {
             Some(Outcome::Refused(why)) => drop(self.reasons.insert(why.row().id)),
             Some(Outcome::Permitted) if matches!(ask, Ask::Call(_)) => self.calls += 1,
             _ => {}
         }
-        self.unchanged(&response)?;
+        self.unchanged(ask, outcome.as_ref(), &response)?;
         let mut looked = Looked { status: response.status().as_u16(), token: None, refresh: None };
         if let Ask::Token(ask) = ask
             && looked.status == 200
         {
-            self.issued(at, ask, (&response, &around), &mut looked)?;
+            self.issued(at, ask, (&response, &around, &opinions), &mut looked)?;
         }
         // The process dies between its commit and its answer: the caller never learns.
         if self.chance.once_in(60) {
@@ -241,15 +253,20 @@ impl Game {
         Ok(Some(looked))
     }
 
-    /// A request changes no row, whatever becomes of it.
-    fn unchanged(&mut self, response: &Response<Bytes>) -> Result<(), Broken> {
+    /// A request changes no row but that of a family, whatever becomes of it.
+    fn unchanged(&mut self, ask: &Ask, outcome: Option<&Outcome>, response: &Response<Bytes>) -> Result<(), Broken> {
         if self.plant == Plant::WriteOnRefusal && response.status().is_client_error() && self.chance.once_in(5) {
             self.write_stray();
         }
-        if watch::digest(&self.store) == self.digest {
-            return Ok(());
-        }
-        Err(Broken::new(watch::REFUSAL_WRITES_NOTHING, format!("rows changed with status {}", response.status())))
+        let refresh = self.reply_field(ask.house(), response, &ReplySource::RefreshToken);
+        self.unchanged_but_families(ask, outcome, (response, refresh.as_deref()))
+    }
+
+    /// A field of a token answer.
+    fn reply_field(&self, house: usize, response: &Response<Bytes>, source: &ReplySource) -> Option<String> {
+        let body: Value = serde_json::from_slice(response.body()).ok()?;
+        let field = self.dialect(house).file.token_reply.iter().find(|field| field.from == *source)?;
+        Some(body.get(&field.name)?.as_str()?.to_owned())
     }
 
     /// The tally was written down: slow hashes of secrets that were shown may be replaced, and nothing else of a client.
@@ -293,18 +310,12 @@ impl Game {
         &mut self,
         at: usize,
         ask: &TokenAsk,
-        (response, around): (&Response<Bytes>, &Around),
+        (response, around, opinions): (&Response<Bytes>, &Around, &[Option<Scope>]),
         looked: &mut Looked,
     ) -> Result<(), Broken> {
-        let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
-        let dialect = self.dialect(ask.house);
-        let field = |source: &ReplySource| {
-            let field = dialect.file.token_reply.iter().find(|field| field.from == *source);
-            field.and_then(|field| body.get(&field.name)).and_then(Value::as_str).map(str::to_owned)
-        };
-        let (value, refresh) = (field(&ReplySource::AccessToken), field(&ReplySource::RefreshToken));
+        let field = |source| self.reply_field(ask.house, response, &source);
+        let (value, refresh) = (field(ReplySource::AccessToken), field(ReplySource::RefreshToken));
         let Some(value) = value else { return Err(Broken::new(watch::RIGHTS, "a token answer without a token")) };
-        let opinions = oracle::token_opinions(&self.model, &self.nodes[at], self.now, ask);
         let kid = self.verifies(at, ask.house, (&value, around))?;
         // A node that lags behind goes on with the key that it knows.
         let keys = self.model.houses[ask.house].keys.latest();
@@ -313,7 +324,7 @@ impl Game {
             known_ahead(self, ask.house, kid)?;
         }
         let Some(token) = self.read_token(at, ask.house, (&value, around))? else { return Ok(()) };
-        let same = |scope: &Option<jeton_core::name::Scope>| {
+        let same = |scope: &Option<Scope>| {
             scope.as_ref().is_some_and(|scope| scope.is_within(&token.scope) && token.scope.is_within(scope))
         };
         if !opinions.iter().any(same) {
@@ -321,24 +332,32 @@ impl Game {
             return Err(Broken::new(watch::SCOPE_WITHIN_GRANT, what));
         }
         let party = self.model.party(ask.house, &ask.client_id).expect("a client that got a token exists");
-        let lifetime = self.model.houses[ask.house].realm.settings.refresh_token_lifetime;
-        if let Some(value) = refresh.filter(|value| self.model.refresh_tokens.iter().all(|token| token.value != *value)) {
-            looked.refresh = Some(self.model.refresh_tokens.len());
-            self.model.refresh_tokens.push(Token {
-                value,
-                party,
-                scope: token.scope.clone(),
-                audience: Vec::new(),
-                issued_at: token.issued_at,
-                expires_at: token.issued_at.plus_seconds(lifetime),
-                kid: None,
-                in_time: true,
-            });
+        let mut family = None;
+        if let Some(value) = refresh {
+            let at = self.refresh_token(value, party, &token)?;
+            (looked.refresh, family) = (Some(at), self.model.refresh_tokens[at].family);
         }
         looked.token = Some(self.model.tokens.len());
         let AccessToken { scope, audience, issued_at, expires_at, .. } = token;
-        self.model.tokens.push(Token { value, party, scope, audience, issued_at, expires_at, kid, in_time });
+        self.model.tokens.push(Token { value, party, scope, audience, issued_at, expires_at, kid, in_time, family });
         Ok(())
+    }
+
+    /// The refresh token that came with an access token, by its place in the model.
+    fn refresh_token(&mut self, value: String, party: usize, with: &AccessToken) -> Result<usize, Broken> {
+        if let Some(known) = self.model.refresh_tokens.iter().position(|token| token.value == value) {
+            return Ok(known);
+        }
+        let lifetime = self.model.houses[self.model.parties[party].house].realm.settings.refresh_token_lifetime;
+        let (scope, issued_at) = (with.scope.clone(), with.issued_at);
+        let expires_at = issued_at.plus_seconds(lifetime);
+        let mut token =
+            Token { value, party, scope, audience: Vec::new(), issued_at, expires_at, kid: None, in_time: true, family: None };
+        if with.family.is_some() {
+            token.family = Some(self.begun(&token)?);
+        }
+        self.model.refresh_tokens.push(token);
+        Ok(self.model.refresh_tokens.len() - 1)
     }
 
     /// A JWT verifies under the key set that the node publishes now; its key's id is answered.

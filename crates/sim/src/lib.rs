@@ -7,6 +7,7 @@
 pub mod ask;
 pub mod chance;
 pub mod deployment;
+pub mod family;
 pub mod game;
 pub mod keys;
 pub mod model;

@@ -3,6 +3,7 @@
 //! Nodes may lag behind, so the model keeps every state with the number of the change that made it: a node that followed up to a
 //! change may answer by the state of then or by any later one.
 
+use crate::family::HeldFamily;
 use jeton_core::name::{Key, Scope, Time};
 use jeton_core::record::{ApiKey, Client, Realm, ResourceServer, SigningKeyRecord};
 use std::collections::BTreeSet;
@@ -111,6 +112,8 @@ pub struct Token {
     pub kid: Option<String>,
     /// Whether that key was still the one to sign, by the store.
     pub in_time: bool,
+    /// The family that it belongs to, by its place in the model.
+    pub family: Option<usize>,
 }
 
 /// Everything.
@@ -130,6 +133,8 @@ pub struct Model {
     pub tokens: Vec<Token>,
     /// The refresh tokens ever issued.
     pub refresh_tokens: Vec<Token>,
+    /// The families ever begun.
+    pub families: Vec<HeldFamily>,
 }
 
 impl Model {

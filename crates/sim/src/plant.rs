@@ -30,6 +30,10 @@ pub enum Plant {
     LeakSecret,
     /// Answers come without their event.
     LoseEvents,
+    /// A revoked family is read as a living one.
+    ReviveFamilies,
+    /// A family is read as it was before its last use.
+    ForgetRotations,
     /// A call to one realm is answered by another one.
     MixRealms,
     /// A successor signs as soon as it is published.
@@ -60,7 +64,12 @@ struct PlantedView<'a> {
 
 impl PlantedView<'_> {
     fn bend(&self, kind: &Kind, mut row: Row) -> Row {
-        if kind.name != if self.plant == Plant::EndKeys { "signing_key" } else { "client" } {
+        let bends = match self.plant {
+            Plant::ReviveFamilies | Plant::ForgetRotations => "token_family",
+            Plant::EndKeys => "signing_key",
+            _ => "client",
+        };
+        if kind.name != bends {
             return row;
         }
         let mut body: serde_json::Value = serde_json::from_slice(&row.body).unwrap_or_default();
@@ -74,6 +83,11 @@ impl PlantedView<'_> {
                 }
             }
             Plant::EndKeys if body["state"]["is"] == "retiring" => body["state"]["until"] = body["state"]["since"].clone(),
+            Plant::ReviveFamilies => drop(body.as_object_mut().and_then(|body| body.remove("revoked_at"))),
+            Plant::ForgetRotations => {
+                let generation = body["generation"].as_u64().unwrap_or_default();
+                body["generation"] = generation.saturating_sub(1).max(1).into();
+            }
             _ => return row,
         }
         row.body = body.to_string().into_bytes();

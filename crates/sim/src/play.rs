@@ -23,6 +23,10 @@ pub struct Played {
     pub tokens: usize,
     /// Calls to the API that passed.
     pub calls: usize,
+    /// How often a refresh token rotated.
+    pub rotations: usize,
+    /// How often an old one was noticed.
+    pub replays: usize,
     /// The exact reasons of every refusal.
     pub reasons: BTreeSet<&'static str>,
 }
@@ -42,6 +46,8 @@ pub fn play(seed: u64, plant: Plant) -> Played {
         broken,
         tokens: game.model.tokens.len(),
         calls: game.calls,
+        rotations: game.rotations,
+        replays: game.replays,
         reasons: game.reasons,
     }
 }

@@ -9,6 +9,7 @@ use crate::record::{
 };
 use crate::snapshot::DataKeys;
 use crate::store::{Order, Records};
+use crate::token::revoke_family;
 use crate::world::{KeyPair, Need, World};
 use jeton_jose::Algorithm;
 use serde_json::Value;
@@ -114,6 +115,14 @@ impl<'a, 'v> Act<'a, 'v> {
         if self.mode == Mode::Write {
             self.records.delete(record);
         }
+    }
+
+    /// Ends every token of a family.
+    pub(super) fn revoke_family(&mut self, key: Key) -> Result<(), AdminStop> {
+        if self.mode == Mode::Write {
+            revoke_family(self.records, self.world, key)?;
+        }
+        Ok(())
     }
 
     /// Writes down what was changed. `detail` holds names and new values, never a secret.

@@ -5,7 +5,7 @@ use super::{AREAS, AdminStop, show};
 use crate::name::{Issuer, Label, Mount, RealmName, ResourceIdentifier, ScopeToken, Time, Title};
 use crate::record::{
     AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, KeySettings, Placement, Profile, Realm, RealmSettings,
-    ResourceServer, Retention, ScopeEntry, ScopeSettings, Staleness, Status,
+    RefreshSettings, ResourceServer, Retention, ScopeEntry, ScopeSettings, Staleness, Status,
 };
 use crate::snapshot::RealmState;
 use serde_json::json;
@@ -85,6 +85,7 @@ fn realm(act: &mut Act<'_, '_>, issuer: &Issuer) -> Result<Realm, AdminStop> {
                 audience: AudienceRule::Resources,
             },
             refresh_token_lifetime: LIFETIME,
+            refresh_token: RefreshSettings::default(),
             scope: ScopeSettings::default(),
             basic: BasicEncoding::Form,
             staleness: Staleness::default(),

@@ -17,9 +17,11 @@ mod command;
 mod credential;
 mod dialect_offer;
 pub mod document;
+mod family;
 mod key_plan;
 mod permission;
 mod realm;
+mod refresh_settings;
 mod resource;
 mod rotation;
 mod secret;
@@ -54,7 +56,8 @@ pub const AREAS: &[(&str, &str)] = &[
     ("admin:webhooks:read", "See webhooks and how they fare; never their secrets."),
     ("admin:webhooks:write", "Make, try, stop and delete webhooks; so also have the audit trail sent somewhere."),
     ("admin:usage:read", "See how many tokens a client got."),
-    ("admin:tokens:read", "Have tokens explained."),
+    ("admin:tokens:read", "Have tokens explained, and see families of tokens; never the tokens."),
+    ("admin:tokens:write", "Revoke tokens and families of tokens."),
     ("admin:apply:write", "Make everything be as a document says."),
 ];
 
@@ -72,6 +75,7 @@ const TABLES: &[&[Command]] = &[
     apply::COMMANDS,
     token::COMMANDS,
     webhook::COMMANDS,
+    family::COMMANDS,
 ];
 
 /// Every command.

@@ -3,7 +3,9 @@
 use super::command::{Answer, Command, Effect, Param, ParamKind};
 use super::document::{RealmEntry, Switch};
 use super::stop::Needed;
-use super::{Act, AdminStop, Args, DialectOffer, act::ADMIN_REALM, args::unknown, key_plan, permission, rotation, show};
+use super::{
+    Act, AdminStop, Args, DialectOffer, act::ADMIN_REALM, args::unknown, key_plan, permission, refresh_settings, rotation, show,
+};
 use crate::name::{Issuer, Label, Mount, RealmName, Time, Title};
 use crate::record::{AccessTokenFormat, ClaimSource, Profile, Realm, RealmSettings, Status};
 use serde_json::{Map, Value, json};
@@ -289,6 +291,7 @@ fn check(act: &Act<'_, '_>, realm: &Realm, others: &[Realm]) -> Result<(), Admin
     if !realm.settings.retention.is_sound() {
         return Err(AdminStop::Invalid(format!("realm {name}: retention is 1 to 36500 days, of the audit trail 30 to 36500")));
     }
+    refresh_settings::check(realm)?;
     check_claims(realm)
 }
 

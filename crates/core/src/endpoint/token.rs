@@ -59,6 +59,7 @@ pub fn token(
         realm: known.realm,
         client: &client,
         world,
+        from: world.now.max(client.client().not_before).max(known.realm.realm.not_before),
         scope: request.scope.as_deref(),
         resources: &request.resources,
         refresh_token: request.refresh_token.as_ref(),
@@ -83,10 +84,9 @@ fn exchange(asked: &Asked<'_>, change: &mut Changing<'_, '_>, wire: &str) -> Res
     let issue = (grant.exchange)(asked, change)?;
     // Token times are whole seconds: in the second in which a client was stopped and let go on, a new token counts from the next
     // one, so that it is told apart from those that died.
-    let from = client.not_before.max(asked.realm.realm.not_before);
-    if from > world.now.plus_seconds(MOST_AHEAD) {
+    if asked.from > world.now.plus_seconds(MOST_AHEAD) {
         return Err(Fault::Unavailable(CLOCK_BEHIND.into()).into());
     }
-    let from = World { now: world.now.max(from), ..world.clone() };
+    let from = World { now: asked.from, ..world.clone() };
     mint(asked.realm, &from, issue)
 }

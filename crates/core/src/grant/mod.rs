@@ -1,6 +1,7 @@
 //! A grant exchanges what a client presents for an [`Issue`]. One grant is one file and one line in [`GRANTS`].
 
 use crate::client_auth::AuthenticatedClient;
+use crate::name::Time;
 use crate::record::GrantName;
 use crate::snapshot::RealmState;
 use crate::store::Changing;
@@ -35,6 +36,8 @@ pub struct Asked<'a> {
     pub client: &'a AuthenticatedClient,
     /// Time and chance.
     pub world: &'a World<'a>,
+    /// From when new tokens count: now, or the coming second if older tokens have just died.
+    pub from: Time,
     /// The scope as it was sent.
     pub scope: Option<&'a str>,
     /// RFC 8707 resource indicators.

@@ -1,17 +1,17 @@
 //! A client trades a refresh token for a new access token (RFC 6749 §6).
 //!
-//! Here live the sealed refresh tokens that some providers promise with client credentials: they do not rotate, need the
-//! client's authentication every time, and die with its tokens. Families of rotating tokens come with people.
+//! There are two forms. Those of a family rotate: only the newest is good, and one that is used twice ends its family. The sealed
+//! ones that some providers promise with client credentials do not rotate and need no row.
 
 use super::scope::{self, Granted};
 use super::{Asked, Grant};
 use crate::name::Scope;
-use crate::record::{GrantName, Permission};
+use crate::record::{Client, ClientKind, GrantName, Permission, TokenFamily};
 use crate::refusal::Why;
 use crate::snapshot::RealmState;
 use crate::store::Changing;
-use crate::token::{Issue, Refresh, open_refresh};
-use crate::world::Stop;
+use crate::token::{FamilyToken, Holder, Issue, Refresh, open_refresh, use_family};
+use crate::world::{Consequence, Presented, Stop};
 
 /// The descriptor.
 pub(super) const GRANT: Grant = Grant { name: GrantName::RefreshToken, wire: "refresh_token", offered, exchange };
@@ -21,12 +21,61 @@ fn offered(realm: &RealmState) -> bool {
     realm.permits(Permission::RefreshWithClientCredentials)
 }
 
-fn exchange(asked: &Asked<'_>, _: &mut Changing<'_, '_>) -> Result<Issue, Stop> {
-    let client = asked.client.client();
+fn exchange(asked: &Asked<'_>, change: &mut Changing<'_, '_>) -> Result<Issue, Stop> {
     let presented = asked.refresh_token.ok_or(Why::RequestParameterMissing)?;
     if !offered(asked.realm) {
         return Err(Why::RefreshTokenInvalid.into());
     }
+    match FamilyToken::parse(presented.expose()) {
+        Some(token) => of_family(asked, change, &token),
+        None => sealed(asked, presented),
+    }
+}
+
+fn of_family(asked: &Asked<'_>, change: &mut Changing<'_, '_>, token: &FamilyToken) -> Result<Issue, Stop> {
+    let (client, settings, now) = (asked.client.client(), &asked.realm.realm.settings, asked.world.now);
+    let records = change.records()?;
+    let Some(family) = records.read::<TokenFamily>(token.family)? else {
+        // One of ours whose family has ended and was swept away, or none.
+        let was_ours = token.is_of(asked.realm, client.key);
+        return Err(if was_ours { Why::RefreshTokenExpired } else { Why::RefreshTokenInvalid }.into());
+    };
+    if family.realm != asked.realm.realm.key || !token.is_of(asked.realm, family.client) {
+        return Err(Why::RefreshTokenInvalid.into());
+    }
+    // RFC 6749 §6: the refresh token is bound to the client to which it was issued.
+    if family.client != client.key {
+        return Err(Why::RefreshTokenForeign.into());
+    }
+    // RFC 7009 §2.1: with a refresh token everything that is based on the same grant ends.
+    if family.revoked_at.is_some() || died(asked, family.issued_at.seconds()) {
+        return Err(Why::RefreshTokenRevoked.into());
+    }
+    // RFC 9700 §4.14.2: it SHOULD expire if the client has been inactive for some time.
+    if family.is_over(now) {
+        return Err(if now >= family.ends_at { Why::RefreshTokenExpired } else { Why::RefreshTokenIdle }.into());
+    }
+    // RFC 9700 §4.14.2: of two users of one token one is a thief, and nobody knows which: the family ends.
+    let Some(used) = use_family(&family, token.generation, &settings.refresh_token, holder(client), now) else {
+        return Err(Stop::RefuseAnd(Why::RefreshTokenReplayed, Consequence::RevokeFamily(family.key)));
+    };
+    // RFC 6749 §6: the scope of the token may be less, that of the family stays. A refusal here has not used the token.
+    let Granted { scope, audience } = scope::narrow(asked, &kept(&family.scope, client))?;
+    let access_until = used.access_until.max(asked.from.plus_seconds(settings.access_token.lifetime));
+    records.update(&TokenFamily { access_until, ..used.clone() })?;
+    Ok(Issue {
+        client_id: client.client_id.clone(),
+        subject: family.subject,
+        scope,
+        asked: asked.scope.map(str::to_owned),
+        audience,
+        refresh: used.refresh(),
+        family: Some(family.key),
+    })
+}
+
+fn sealed(asked: &Asked<'_>, presented: &Presented) -> Result<Issue, Stop> {
+    let client = asked.client.client();
     let token = open_refresh(asked.realm, presented.expose())?;
     // RFC 6749 §6: the refresh token is bound to the client to which it was issued.
     if token.client_id != client.client_id {
@@ -35,13 +84,10 @@ fn exchange(asked: &Asked<'_>, _: &mut Changing<'_, '_>) -> Result<Issue, Stop> 
     if asked.world.now >= token.expires_at {
         return Err(Why::RefreshTokenExpired.into());
     }
-    let from = client.not_before.max(asked.realm.realm.not_before);
-    if token.issued_at.seconds() < from.seconds() {
+    if died(asked, token.issued_at.seconds()) {
         return Err(Why::RefreshTokenRevoked.into());
     }
-    // What was withdrawn from the client since then is not given again.
-    let kept: Scope = token.scope.iter().filter(|scope| client.scope.contains(scope)).cloned().collect();
-    let Granted { scope, audience } = scope::narrow(asked, &kept)?;
+    let Granted { scope, audience } = scope::narrow(asked, &kept(&token.scope, client))?;
     Ok(Issue {
         client_id: client.client_id.clone(),
         subject: client.client_id.as_str().to_owned(),
@@ -51,4 +97,22 @@ fn exchange(asked: &Asked<'_>, _: &mut Changing<'_, '_>) -> Result<Issue, Stop> 
         refresh: Refresh::Same(presented.expose().to_owned()),
         family: None,
     })
+}
+
+/// Whether what was issued in this second died with the tokens of its client or its realm.
+fn died(asked: &Asked<'_>, issued_at: i64) -> bool {
+    issued_at < asked.client.client().not_before.max(asked.realm.realm.not_before).seconds()
+}
+
+/// A client that runs on people's devices proves nothing.
+fn holder(client: &Client) -> Holder {
+    match client.kind {
+        ClientKind::Confidential { .. } => Holder::Proven,
+        ClientKind::Public => Holder::Anybody,
+    }
+}
+
+/// What was withdrawn from the client since then is not given again.
+fn kept(held: &Scope, client: &Client) -> Scope {
+    held.iter().filter(|scope| client.scope.contains(scope)).cloned().collect()
 }

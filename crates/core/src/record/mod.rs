@@ -13,6 +13,7 @@ mod client;
 mod installation;
 mod journal;
 mod realm;
+mod refresh_settings;
 mod resource_server;
 mod revocation;
 mod signing_key;
@@ -34,6 +35,7 @@ pub use realm::{
     KeySettings, Permission, Profile, Realm, RealmSettings, Retention, ScopeMeaning, ScopeOmitted, ScopeSettings, Staleness,
     realm_by_name,
 };
+pub use refresh_settings::{RefreshSettings, Rotation, WithClientCredentials};
 pub use resource_server::{Operation, Placement, ResourceServer, ScopeEntry, resource_by_identifier, resources_of_realm};
 pub use revocation::{Revocation, Revoked, revocation_of};
 pub use signing_key::{KeyEnd, KeyPurpose, KeyState, SigningKeyRecord, keys_of_realm};

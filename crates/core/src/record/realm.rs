@@ -1,6 +1,6 @@
 //! A realm is a tenant: an issuer with its keys, clients, dialect, profile and environment.
 
-use super::{Column, ColumnType, Index, Kind, Lookup, Record, Status, Value};
+use super::{Column, ColumnType, Index, Kind, Lookup, Record, RefreshSettings, Status, Value};
 use crate::name::{Issuer, Key, Label, Mount, RealmName, ResourceIdentifier, Scope, Time, Title};
 use jeton_jose::Algorithm;
 use serde::{Deserialize, Serialize};
@@ -79,9 +79,12 @@ pub enum Permission {
 pub struct RealmSettings {
     /// Format and life of access tokens.
     pub access_token: AccessTokenSettings,
-    /// Life of a refresh token that comes with client credentials, in seconds.
+    /// Life of a sealed refresh token that comes with client credentials, in seconds.
     #[serde(default = "thirty_days")]
     pub refresh_token_lifetime: i64,
+    /// Refresh tokens that belong to a family.
+    #[serde(default)]
+    pub refresh_token: RefreshSettings,
     /// How scopes are asked for.
     #[serde(default)]
     pub scope: ScopeSettings,

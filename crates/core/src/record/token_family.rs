@@ -20,10 +20,15 @@ pub struct TokenFamily {
     pub subject: String,
     /// The most it gives.
     pub scope: Scope,
+    /// From when it counts: it dies with the tokens of its client and its realm that were issued then.
+    pub issued_at: Time,
     /// Which of its refresh tokens is the present one; the first is 1.
     pub generation: u64,
-    /// When the present one was made.
-    pub rotated_at: Time,
+    /// When the present one took the place of the one before, as long as it is unused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_at: Option<Time>,
+    /// When it was last used.
+    pub used_at: Time,
     /// When the last of its access tokens ends.
     pub access_until: Time,
     /// It ends then if it is not used before.
@@ -33,6 +38,14 @@ pub struct TokenFamily {
     /// When it was revoked; no token of it is good from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Time>,
+}
+
+impl TokenFamily {
+    /// Whether it ended by itself: at its absolute end, or because nobody used it.
+    #[must_use]
+    pub fn is_over(&self, now: Time) -> bool {
+        now >= self.ends_at || now >= self.idle_until
+    }
 }
 
 impl Record for TokenFamily {

@@ -55,6 +55,12 @@ impl MemoryStore {
         self.lock().planned.extend(commits);
     }
 
+    /// Whether a plan for a coming commit is left.
+    #[must_use]
+    pub fn has_plans(&self) -> bool {
+        !self.lock().planned.is_empty()
+    }
+
     /// From now on everything fails like this; `None` ends it.
     pub fn fail_all(&self, fault: Option<Fault>) {
         self.lock().down = fault;

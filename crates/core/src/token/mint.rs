@@ -1,6 +1,6 @@
 //! Minting turns a decided [`Issue`] into tokens. Nothing else draws their randomness or signs them.
 
-use super::{opaque, refresh};
+use super::{family_token, opaque, refresh};
 use crate::name::{ClientId, Key, Scope};
 use crate::record::{AccessTokenFormat, ClaimRow, ClaimShape, ClaimSource};
 use crate::refusal::{Fault, Why};
@@ -37,6 +37,15 @@ pub enum Refresh {
     Sealed,
     /// The one that was presented, which does not rotate.
     Same(String),
+    /// That of this generation of a family.
+    OfFamily {
+        /// The family.
+        family: Key,
+        /// Its generation.
+        generation: u64,
+        /// The client for which it is.
+        client: Key,
+    },
 }
 
 /// What was issued.
@@ -100,6 +109,7 @@ pub fn mint(realm: &RealmState, world: &World<'_>, issue: Issue) -> Result<Issue
         Refresh::None => None,
         Refresh::Same(token) => Some(token.clone()),
         Refresh::Sealed => Some(refresh::seal(realm, world, &issue)),
+        Refresh::OfFamily { family, generation, client } => Some(family_token::present(realm, (*family, *generation, *client))),
     };
     Ok(Issued { access_token, expires_in: settings.access_token.lifetime, refresh_token, scope: issue.scope, asked: issue.asked })
 }

@@ -2,12 +2,14 @@
 
 mod check;
 mod family;
+mod family_token;
 mod mint;
 mod opaque;
 mod refresh;
 
 pub use check::{AccessToken, check};
-pub use family::{apply, revoke_family};
+pub use family::{Beginning, Holder, apply, begin_family, revoke_family, use_family};
+pub use family_token::{FamilyToken, refresh_token_of};
 pub use mint::{Issue, Issued, Refresh, mint};
 pub(crate) use opaque::open as open_opaque;
 pub use refresh::{SealedRefresh, open as open_refresh};

@@ -10,6 +10,8 @@ mod commands;
 mod cors;
 mod dashboards;
 mod edge;
+mod families;
+mod family_races;
 mod forge;
 mod forged_claims;
 mod forged_headers;
@@ -24,7 +26,8 @@ mod webhooks;
 use replay::{directory, replay};
 
 /// Every file of cases, each with a test of its own.
-const FILES: [&str; 6] = ["client_auth.http", "deviations.http", "form.http", "framing.http", "tenants.http", "tokens.http"];
+const FILES: [&str; 7] =
+    ["client_auth.http", "deviations.http", "form.http", "framing.http", "refresh.http", "tenants.http", "tokens.http"];
 
 #[test]
 fn client_auth() {
@@ -44,6 +47,11 @@ fn form() {
 #[test]
 fn framing() {
     replay("framing.http");
+}
+
+#[test]
+fn refresh() {
+    replay("refresh.http");
 }
 
 #[test]

@@ -136,8 +136,8 @@ impl Run<'_> {
             })?;
         }
         let body: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
-        let token = body.as_ref().and_then(|body| body.get("access_token")?.as_str());
-        self.canaries.extend(token.map(str::to_owned));
+        let tokens = ["access_token", "refresh_token"].map(|name| body.as_ref().and_then(|body| body.get(name)?.as_str()));
+        self.canaries.extend(tokens.into_iter().flatten().map(str::to_owned));
         self.answers.insert(step.title.clone(), answer.clone());
         Ok(())
     }

@@ -48,6 +48,8 @@ fn ask(game: &mut Game, party: usize) -> Result<(), Broken> {
         let looked = game.send("An honest client", &wish)?;
         if let Some(looked) = looked {
             let party = &mut game.model.parties[party];
+            // A refresh token that is refused is not shown again.
+            party.refresh = party.refresh.filter(|_| looked.status != 400);
             party.token = looked.token.or(party.token);
             party.refresh = looked.refresh.or(party.refresh);
         }

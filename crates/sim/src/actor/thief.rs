@@ -31,11 +31,12 @@ pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
     Ok(())
 }
 
-/// A stolen refresh token is shown with the thief's own, valid credentials; an access token is shown as a refresh token.
+/// A stolen refresh token is shown with the thief's own, valid credentials, or with stolen ones; an access token is shown as a refresh token.
 fn refresh(game: &mut Game) -> Result<(), Broken> {
-    let stolen = game.model.refresh_tokens.iter().chain(&game.model.tokens).map(|token| token.value.clone()).collect::<Vec<_>>();
-    let Some(stolen) = game.chance.choose(&stolen) else { return Ok(()) };
-    let party = anybody(game);
+    let stolen: Vec<(usize, String)> =
+        game.model.refresh_tokens.iter().chain(&game.model.tokens).map(|token| (token.party, token.value.clone())).collect();
+    let Some((owner, stolen)) = game.chance.choose(&stolen) else { return Ok(()) };
+    let party = if game.chance.once_in(2) { owner } else { anybody(game) };
     let mut ask = proper(game, party);
     ask.grant = GrantAsk::Refresh(stolen);
     game.send("A thief", &Ask::Token(ask))?;
