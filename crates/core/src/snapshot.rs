@@ -5,9 +5,11 @@ use crate::record::{
     AccessTokenFormat, ApiKey, AudienceRule, Client, KeyPurpose, KeyState, Permission, Realm, ResourceServer, SigningKeyRecord,
 };
 use crate::refusal::Fault;
+use crate::revocations::Revocations;
+use crate::verified::Verified;
 use crate::world::{Facts, Need, Stop};
 use arc_swap::ArcSwap;
-use jeton_jose::{CompactSigner, KeySet, MacKey, SealKey, SigningKey, b64};
+use jeton_jose::{CompactSigner, KeySet, MacKey, SealKey, SigningKey, b64, sha256};
 use quick_cache::sync::Cache;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,7 +49,8 @@ impl DataKeys {
         b64::encode(&self.signing_keys.seal(nonce, &signing_key_context(realm, kid), pkcs8))
     }
 
-    fn open_signing_key(&self, record: &SigningKeyRecord) -> Result<SigningKey, Fault> {
+    /// Opens a private key from its record.
+    pub fn open_signing_key(&self, record: &SigningKeyRecord) -> Result<SigningKey, Fault> {
         let corrupt = || Fault::Corrupt(format!("signing_key {} cannot be opened with this seal key", record.key));
         let sealed = b64::decode(record.sealed.as_bytes()).map_err(|_| corrupt())?;
         let context = signing_key_context(record.realm, &record.kid);
@@ -59,6 +62,9 @@ impl DataKeys {
 fn signing_key_context(realm: Key, kid: &str) -> Vec<u8> {
     [realm.as_bytes(), kid.as_bytes()].concat()
 }
+
+/// The type of a signed answer about a token (RFC 9701 §5).
+pub const ANSWER_TYP: &str = "token-introspection+jwt";
 
 /// One realm, ready for use.
 #[derive(Debug)]
@@ -73,6 +79,10 @@ pub struct RealmState {
     pub accepted: KeySet,
     /// Signs access tokens; `None` if they are opaque, or while the key is being made.
     pub signer: Option<CompactSigner>,
+    /// Stands for everything by which a signed access token is verified: issuer, form and accepted keys.
+    pub verification: [u8; 32],
+    /// Signs answers about tokens (RFC 9701); `None` until one was asked for.
+    pub answer_signer: Option<CompactSigner>,
     /// Seals opaque access tokens.
     pub access_seal: SealKey,
     /// Seals refresh tokens that come with client credentials.
@@ -83,7 +93,7 @@ pub struct RealmState {
 impl RealmState {
     /// Opens what a realm's records hold.
     pub fn open(realm: Realm, resources: Vec<ResourceServer>, keys: &[SigningKeyRecord], data: &DataKeys) -> Result<Self, Fault> {
-        let mut signer = None;
+        let (mut signer, mut answer_signer) = (None, None);
         let (mut published, mut accepted) = (Vec::new(), Vec::new());
         for record in keys.iter().filter(|record| record.state != KeyState::Gone) {
             let key = data.open_signing_key(record)?;
@@ -98,6 +108,8 @@ impl RealmState {
                 && record.algorithm == *algorithm
             {
                 signer = Some(CompactSigner::new(Arc::new(key), typ));
+            } else if record.state == KeyState::Active && record.purpose == KeyPurpose::Introspection {
+                answer_signer = Some(CompactSigner::new(Arc::new(key), ANSWER_TYP));
             }
         }
         let key_set = |keys| KeySet::from_keys(keys).map_err(|_| Fault::Broken("two keys of a realm share a kid"));
@@ -110,7 +122,8 @@ impl RealmState {
         }
         let access_seal = data.root.derive("opaque access tokens", realm.key.as_bytes());
         let refresh_seal = data.root.derive("refresh tokens with client credentials", realm.key.as_bytes());
-        Ok(Self { realm, resources, published, accepted, signer, access_seal, refresh_seal, scopes })
+        let verification = verification(&realm, &accepted);
+        Ok(Self { realm, resources, published, accepted, signer, verification, answer_signer, access_seal, refresh_seal, scopes })
     }
 
     /// Whether the realm allows this beyond the RFCs.
@@ -140,6 +153,17 @@ impl RealmState {
         self.resources.iter().find(|resource| resource.identifier.as_str() == identifier && resource.status.is_active())
     }
 
+    /// Whether a token with this audience is for this API (RFC 9068 §4).
+    #[must_use]
+    pub fn is_for(&self, audience: &[String], resource: &ResourceServer) -> bool {
+        let name = match &self.realm.settings.access_token.audience {
+            AudienceRule::One(one) => one.as_str(),
+            AudienceRule::Issuer => self.realm.issuer.as_str(),
+            AudienceRule::Resources => resource.identifier.as_str(),
+        };
+        audience.iter().any(|for_whom| for_whom == name)
+    }
+
     /// The audience of a token for these APIs: as the realm's rule says; for no API it is the realm itself.
     #[must_use]
     pub fn audience_of(&self, resources: &[&ResourceServer]) -> Vec<String> {
@@ -151,6 +175,15 @@ impl RealmState {
             }
         }
     }
+}
+
+fn verification(realm: &Realm, accepted: &KeySet) -> [u8; 32] {
+    let format = serde_json::to_string(&realm.settings.access_token.format).unwrap_or_default();
+    let mut text = format!("{} {} {format}", realm.key, realm.issuer);
+    for key in accepted.iter() {
+        text.push_str(&format!(" {} {}", key.algorithm().name(), key.kid()));
+    }
+    sha256(text.as_bytes())
 }
 
 /// All realms at one moment.
@@ -201,6 +234,10 @@ pub struct Memory {
     /// Ids that no client has: kept apart, so that invented ids push no client out.
     absent: Cache<(Key, ClientId), ()>,
     api_keys: Cache<(Key, String), Arc<ApiKey>>,
+    /// What is dead before its time.
+    pub revocations: Revocations,
+    /// The access tokens lately verified.
+    pub verified: Verified,
     /// Counts evictions, so that what was read before one is not remembered after it.
     evictions: Mutex<u64>,
 }
@@ -220,6 +257,8 @@ impl Memory {
             clients: Cache::new(Self::CAPACITY),
             absent: Cache::new(Self::ABSENT),
             api_keys: Cache::new(Self::CAPACITY),
+            revocations: Revocations::new(),
+            verified: Verified::new(),
             evictions: Mutex::new(0),
         }
     }

@@ -97,6 +97,7 @@ fn client(id: &str) -> Client {
         default_scope: None,
         redirect_uris: Vec::new(),
         person: None,
+        introspects: BTreeSet::new(),
         status: Status::Active,
         not_before: Time::from_millis(0),
     }

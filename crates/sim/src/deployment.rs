@@ -196,6 +196,7 @@ impl Maker<'_> {
             scope,
             redirect_uris: Vec::new(),
             person: None,
+            introspects: BTreeSet::new(),
             status: Status::Active,
             not_before: Time::from_millis(0),
         }

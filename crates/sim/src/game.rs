@@ -359,7 +359,7 @@ impl Game {
         loop {
             let world = World { facts: &facts, ..around.world() };
             match check(state, &engine.memory, &world, value) {
-                Ok((token, _)) => return Ok(Some(token)),
+                Ok((token, _)) => return Ok(Some(AccessToken::clone(&token))),
                 Err((Stop::Need(need), _)) => {
                     if engine.meet(self.now, &need, &mut facts).is_err() {
                         return Ok(None);

@@ -3,9 +3,9 @@
 use super::client_entry::{check, fresh, revise};
 use super::command::{Answer, Command, Effect, Param, ParamKind};
 use super::document::{ClientEntry, ClientType};
-use super::resource::catalogue;
+use super::resource::{Catalogue, catalogue};
 use super::{Act, AdminStop, Args, show};
-use crate::name::{ClientId, Label, Scope, ScopeToken, Time, Title};
+use crate::name::{ClientId, Label, ResourceIdentifier, Scope, ScopeToken, Time, Title};
 use crate::record::{AuthMethod, Client, GrantName, Realm, clients_of_realm};
 use crate::store::{Order, Place};
 use serde_json::{Value, json};
@@ -24,6 +24,9 @@ const GRANT: Param =
 const METHODS: Param =
     Param::option("auth_method", ParamKind::List, "How it may authenticate: client_secret_basic, client_secret_post.");
 const REDIRECT: Param = Param::option("redirect_uri", ParamKind::List, "Exact redirect URIs.");
+const INTROSPECTS: Param =
+    Param::option("introspects", ParamKind::List, "The APIs, by identifier, for which it asks what tokens say.");
+const CLEAR: &str = "clear: expected default_scope, person, redirect_uri or introspects";
 /// Clients on one page of a list.
 const PAGE: i64 = 100;
 
@@ -48,6 +51,7 @@ pub(super) const COMMANDS: &[Command] = &[
             METHODS,
             REDIRECT,
             PERSON,
+            INTROSPECTS,
             Param::option("secret", ParamKind::Text, "Name of a first secret to make; its value is shown once."),
         ],
         answer: Answer::One(CREATED),
@@ -107,7 +111,8 @@ pub(super) const COMMANDS: &[Command] = &[
             METHODS,
             REDIRECT,
             PERSON,
-            Param::option("clear", ParamKind::List, "What to take away: default_scope, person, redirect_uri."),
+            INTROSPECTS,
+            Param::option("clear", ParamKind::List, "What to take away: default_scope, person, redirect_uri, introspects."),
         ],
         answer: Answer::One(show::CLIENT),
         examples: &[("jeton client set acme build-7 --title 'Build server seven'", "a name for people")],
@@ -198,7 +203,8 @@ fn set(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
                 "default_scope" => client.default_scope = None,
                 "person" => client.person = None,
                 "redirect_uri" => client.redirect_uris.clear(),
-                _ => return Err(AdminStop::Invalid("clear: expected default_scope, person or redirect_uri".into())),
+                "introspects" => client.introspects.clear(),
+                _ => return Err(AdminStop::Invalid(CLEAR.into())),
             }
         }
         check(client, known)
@@ -222,7 +228,7 @@ fn withdraw(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
         let keeps = |scope: &&ScopeToken| !taken.contains(scope);
         client.default_scope = client.default_scope.as_ref().map(|scope| ordered(scope.iter().filter(keeps)));
         client.scope = ordered(client.scope.iter().filter(keeps));
-        client.not_before = dead_until(now);
+        client.not_before = dead_until(client.not_before, now);
         Ok(())
     })
 }
@@ -232,7 +238,7 @@ pub(super) fn change(
     act: &mut Act<'_, '_>,
     args: &Args,
     action: &str,
-    change: impl FnOnce(&mut Client, &BTreeSet<ScopeToken>, Time) -> Result<(), AdminStop>,
+    change: impl FnOnce(&mut Client, &Catalogue, Time) -> Result<(), AdminStop>,
 ) -> Result<Value, AdminStop> {
     let realm = act.realm_to_change(args.word("realm")?)?;
     let before = act.client(&realm, args.word("client")?)?;
@@ -247,9 +253,10 @@ pub(super) fn change(
     show::client(&after)
 }
 
-/// Token times are whole seconds, so every token of this second counts as older: none survives what was just decided.
-pub(super) fn dead_until(now: Time) -> Time {
-    Time::from_seconds(now.seconds().saturating_add(1))
+/// From when tokens count after all of them were ended, now. Token times are whole seconds, so every token of this second counts
+/// as older; and where those of the next second were issued already, because tokens were ended a moment ago, they do, too.
+pub(super) fn dead_until(before: Time, now: Time) -> Time {
+    if before > now { before.plus_seconds(1) } else { Time::from_seconds(now.seconds().saturating_add(1)) }
 }
 
 fn entry(args: &Args) -> Result<ClientEntry, AdminStop> {
@@ -266,6 +273,10 @@ fn entry(args: &Args) -> Result<ClientEntry, AdminStop> {
         default_scope: scope("default_scope")?,
         person: args.text("person").map(Title::parse).transpose()?,
         auth_methods: words("auth_method").map(methods).transpose()?,
+        introspects: args
+            .list("introspects")
+            .map(|list| list.into_iter().map(ResourceIdentifier::parse).collect())
+            .transpose()?,
         redirect_uris: args.list("redirect_uri").map(|list| list.into_iter().map(str::to_owned).collect()),
         ..ClientEntry::new(ClientId::parse(args.word("client")?)?)
     })

@@ -3,18 +3,14 @@
 use super::client::ordered;
 use super::document::{ClientEntry, ClientType};
 use super::realm::status_of;
+use super::resource::Catalogue;
 use super::{Act, AdminStop};
-use crate::name::{Scope, ScopeToken, Title};
+use crate::name::{Scope, Title};
 use crate::record::{AuthMethod, Client, ClientKind, GrantName, Realm, Status};
 use std::collections::BTreeSet;
 
 /// A new client as an entry says, not yet written. Ids are never given twice.
-pub(super) fn fresh(
-    act: &mut Act<'_, '_>,
-    realm: &Realm,
-    entry: &ClientEntry,
-    known: &BTreeSet<ScopeToken>,
-) -> Result<Client, AdminStop> {
+pub(super) fn fresh(act: &mut Act<'_, '_>, realm: &Realm, entry: &ClientEntry, known: &Catalogue) -> Result<Client, AdminStop> {
     let id = &entry.client_id;
     if let Some(client) = act.find_client(realm, id)? {
         return Err(AdminStop::Taken(match client.status {
@@ -32,7 +28,7 @@ pub(super) fn unwritten(
     act: &mut Act<'_, '_>,
     realm: &Realm,
     entry: &ClientEntry,
-    known: &BTreeSet<ScopeToken>,
+    known: &Catalogue,
 ) -> Result<Client, AdminStop> {
     let both = BTreeSet::from([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]);
     let (kind, grants) = match entry.kind.unwrap_or(ClientType::Confidential) {
@@ -52,6 +48,7 @@ pub(super) fn unwritten(
         default_scope: None,
         redirect_uris: Vec::new(),
         person: None,
+        introspects: BTreeSet::new(),
         status: Status::Active,
         not_before: act.now(),
     };
@@ -80,6 +77,9 @@ pub(super) fn revise(client: &mut Client, entry: &ClientEntry) -> Result<(), Adm
     if let Some(uris) = &entry.redirect_uris {
         client.redirect_uris.clone_from(uris);
     }
+    if let Some(resources) = &entry.introspects {
+        client.introspects.clone_from(resources);
+    }
     if let Some(status) = entry.status {
         client.status = status_of(status);
     }
@@ -101,10 +101,10 @@ pub(super) fn revise(client: &mut Client, entry: &ClientEntry) -> Result<(), Adm
 }
 
 /// Refuses a client that could not work, or that would be granted what no API of the realm has.
-pub(super) fn check(client: &Client, known: &BTreeSet<ScopeToken>) -> Result<(), AdminStop> {
+pub(super) fn check(client: &Client, known: &Catalogue) -> Result<(), AdminStop> {
     let id = &client.client_id;
     let invalid = |what: String| Err(AdminStop::Invalid(format!("client {id}: {what}")));
-    if let Some(scope) = client.scope.iter().find(|scope| !known.contains(scope)) {
+    if let Some(scope) = client.scope.iter().find(|scope| !known.scopes.contains(scope)) {
         return invalid(format!("no API of the realm has the scope {scope}; jeton scope list shows them"));
     }
     if let Some(default) = &client.default_scope
@@ -115,6 +115,13 @@ pub(super) fn check(client: &Client, known: &BTreeSet<ScopeToken>) -> Result<(),
     // RFC 6749 §4.4: "The client credentials grant type MUST only be used by confidential clients."
     if matches!(client.kind, ClientKind::Public) && client.grants.contains(&GrantName::ClientCredentials) {
         return invalid("a public client cannot use client_credentials".into());
+    }
+    if let Some(resource) = client.introspects.iter().find(|resource| !known.resources.contains(resource)) {
+        return invalid(format!("the realm has no API {resource}; jeton resource list shows them"));
+    }
+    // RFC 7662 §2.1: who asks about tokens shows who it is.
+    if matches!(client.kind, ClientKind::Public) && !client.introspects.is_empty() {
+        return invalid("a public client cannot introspect: it has no secret to show who it is".into());
     }
     match client.redirect_uris.iter().find(|uri| !is_redirect_uri(uri)) {
         Some(_) => invalid("a redirect URI is absolute and has no fragment (RFC 6749 section 3.1.2)".into()),

@@ -125,6 +125,9 @@ pub struct ClientEntry {
     /// Exact redirect URIs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect_uris: Option<Vec<String>>,
+    /// The APIs for which it asks what tokens say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspects: Option<BTreeSet<ResourceIdentifier>>,
     /// Whether it may ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Switch>,
@@ -150,6 +153,7 @@ impl ClientEntry {
             person: None,
             auth_methods: None,
             redirect_uris: None,
+            introspects: None,
             status: None,
             secrets: None,
             api_keys: None,

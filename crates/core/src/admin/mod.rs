@@ -23,6 +23,7 @@ mod secret;
 mod show;
 mod stop;
 mod token;
+mod token_revoke;
 
 pub use act::{ADMIN_REALM, ADMIN_RESOURCE, Act, Context};
 pub use args::{Args, parse_time, unknown};
@@ -45,6 +46,7 @@ pub const AREAS: &[(&str, &str)] = &[
     ("admin:audit:read", "See who changed what, and why requests were refused."),
     ("admin:usage:read", "See how many tokens a client got."),
     ("admin:tokens:read", "Have tokens explained."),
+    ("admin:tokens:write", "End single tokens before their time."),
     ("admin:apply:write", "Make everything be as a document says."),
 ];
 
@@ -59,6 +61,7 @@ const TABLES: &[&[Command]] = &[
     client_state::COMMANDS,
     apply::COMMANDS,
     token::COMMANDS,
+    token_revoke::COMMANDS,
 ];
 
 /// Every command.

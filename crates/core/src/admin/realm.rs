@@ -126,11 +126,29 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Let a realm serve again.",
         params: &[NAME],
         answer: Answer::One(show::REALM),
-        examples: &[("jeton realm enable acme", "tokens that have not ended pass again")],
+        examples: &[("jeton realm enable acme", "tokens are issued again; those from before stay dead")],
         method: "POST",
         path: "/v1/realms/{realm}/enable",
         effect: Effect::Changes,
         run: |act, args| switch(act, args, "realm.enable", Status::Active),
+    },
+    Command {
+        name: "realm.revoke-tokens",
+        scope: WRITE,
+        summary: "End every living token of a realm at once; its clients may ask for new ones.",
+        params: &[NAME],
+        answer: Answer::One(show::REALM),
+        examples: &[("jeton realm revoke-tokens acme", "after a break-in; every client asks anew")],
+        method: "POST",
+        path: "/v1/realms/{realm}/revoke-tokens",
+        effect: Effect::Changes,
+        run: |act, args| {
+            let before = act.realm_to_change(args.word("realm")?)?;
+            let not_before = super::client::dead_until(before.not_before, act.now());
+            let after = Realm { not_before, ..before.clone() };
+            keep(act, &before, &after, "realm.revoke-tokens")?;
+            show::realm(&after)
+        },
     },
     Command {
         name: "signing-key.list",
@@ -187,7 +205,8 @@ fn set(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
 fn switch(act: &mut Act<'_, '_>, args: &Args, action: &str, status: Status) -> Result<Value, AdminStop> {
     let before = act.realm_to_change(args.word("realm")?)?;
     // What was stopped stays dead when the realm goes on.
-    let not_before = if status.is_active() { before.not_before } else { super::client::dead_until(act.now()) };
+    let dead_until = || super::client::dead_until(before.not_before, act.now());
+    let not_before = if status.is_active() { before.not_before } else { dead_until() };
     let after = Realm { status, not_before, ..before.clone() };
     keep(act, &before, &after, action)?;
     show::realm(&after)

@@ -57,6 +57,7 @@ pub fn token(
     let client = authenticate(known, world, &request.credentials).map_err(|(stop, client)| Stopped { stop, client })?;
     let asked = Asked {
         realm: known.realm,
+        memory: known.memory,
         client: &client,
         world,
         scope: request.scope.as_deref(),

@@ -6,11 +6,11 @@
 use super::scope::{self, Granted};
 use super::{Asked, Grant};
 use crate::name::Scope;
-use crate::record::{GrantName, Permission};
+use crate::record::{GrantName, Permission, Revoked};
 use crate::refusal::Why;
 use crate::snapshot::RealmState;
 use crate::store::Changing;
-use crate::token::{Issue, Refresh, open_refresh};
+use crate::token::{Issue, Refresh, digest_of_refresh, open_refresh};
 use crate::world::Stop;
 
 /// The descriptor.
@@ -36,7 +36,8 @@ fn exchange(asked: &Asked<'_>, _: &mut Changing<'_, '_>) -> Result<Issue, Stop> 
         return Err(Why::RefreshTokenExpired.into());
     }
     let from = client.not_before.max(asked.realm.realm.not_before);
-    if token.issued_at.seconds() < from.seconds() {
+    let revoked = Revoked::Token(digest_of_refresh(presented.expose()));
+    if token.issued_at.seconds() < from.seconds() || asked.memory.revocations.has(asked.realm.realm.key, revoked) {
         return Err(Why::RefreshTokenRevoked.into());
     }
     // What was withdrawn from the client since then is not given again.

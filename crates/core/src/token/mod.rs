@@ -4,10 +4,17 @@ mod check;
 mod family;
 mod mint;
 mod opaque;
+mod presented;
 mod refresh;
+mod revoke;
+mod status;
 
-pub use check::{AccessToken, check};
+pub use crate::verified::AccessToken;
+pub use check::{check, open};
 pub use family::{apply, revoke_family};
 pub use mint::{Issue, Issued, Refresh, mint};
 pub(crate) use opaque::open as open_opaque;
+pub use presented::{Genuine, digest_of_refresh, genuine};
 pub use refresh::{SealedRefresh, open as open_refresh};
+pub use revoke::{Revoking, is_revoked, revoke};
+pub use status::{RefreshView, TokenStatus, View, status};
