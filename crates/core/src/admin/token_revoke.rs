@@ -15,7 +15,7 @@ pub(super) const COMMANDS: &[Command] = &[Command {
     summary: "End one token at once, before its time.",
     params: &[Param::option("token", ParamKind::Token, "The token: an access token or a refresh token.").required().at(0)],
     answer: Answer::One(REVOKED),
-    examples: &[],
+    examples: &[("jeton token revoke - < leaked-token", "a token that was found where it should not be")],
     method: "POST",
     path: "/v1/tokens/revoke",
     effect: Effect::Changes,

@@ -15,7 +15,13 @@ mod replay;
 use replay::{directory, replay};
 
 /// Every file of cases, each with a test of its own.
-const FILES: [&str; 6] = ["client_auth.http", "deviations.http", "form.http", "framing.http", "tenants.http", "tokens.http"];
+const FILES: [&str; 7] =
+    ["about_tokens.http", "client_auth.http", "deviations.http", "form.http", "framing.http", "tenants.http", "tokens.http"];
+
+#[test]
+fn about_tokens() {
+    replay("about_tokens.http");
+}
 
 #[test]
 fn client_auth() {
