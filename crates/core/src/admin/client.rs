@@ -221,30 +221,33 @@ fn grant(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
 
 fn withdraw(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     let taken = scope_of(&args.list("scope").unwrap_or_default())?;
-    change(act, args, "client.withdraw", |client, _, now| {
+    change(act, args, "client.withdraw", |client, _, until| {
         if let Some(foreign) = taken.iter().find(|scope| !client.scope.contains(scope)) {
             return Err(AdminStop::NotFound(format!("client {} was not granted {foreign}", client.client_id)));
         }
         let keeps = |scope: &&ScopeToken| !taken.contains(scope);
         client.default_scope = client.default_scope.as_ref().map(|scope| ordered(scope.iter().filter(keeps)));
         client.scope = ordered(client.scope.iter().filter(keeps));
-        client.not_before = dead_until(client.not_before, now);
+        client.not_before = until;
         Ok(())
     })
 }
+
+/// From when the tokens of a client count if those that it has are to end now.
+pub(super) type DeadUntil = Time;
 
 /// Changes a client, writes it if it was changed, and shows it.
 pub(super) fn change(
     act: &mut Act<'_, '_>,
     args: &Args,
     action: &str,
-    change: impl FnOnce(&mut Client, &Catalogue, Time) -> Result<(), AdminStop>,
+    change: impl FnOnce(&mut Client, &Catalogue, DeadUntil) -> Result<(), AdminStop>,
 ) -> Result<Value, AdminStop> {
     let realm = act.realm_to_change(args.word("realm")?)?;
     let before = act.client(&realm, args.word("client")?)?;
     let known = catalogue(&act.resources(&realm)?);
     let mut after = before.clone();
-    change(&mut after, &known, act.now())?;
+    change(&mut after, &known, dead_until(before.not_before.max(realm.not_before), act.now()))?;
     let fields = show::differences(&show::client(&before)?, &show::client(&after)?);
     if !fields.is_empty() {
         act.update(&after)?;
@@ -253,8 +256,9 @@ pub(super) fn change(
     show::client(&after)
 }
 
-/// From when tokens count after all of them were ended, now. Token times are whole seconds, so every token of this second counts
-/// as older; and where those of the next second were issued already, because tokens were ended a moment ago, they do, too.
+/// From when tokens of a client count after all of them were ended, now; `before` is from when they counted. Token times are whole
+/// seconds, so every token of this second counts as older; and where later ones were issued already, because tokens were ended a
+/// moment ago, they do, too (endpoint/token.rs says how much later a token can be).
 pub(super) fn dead_until(before: Time, now: Time) -> Time {
     if before > now { before.plus_seconds(1) } else { Time::from_seconds(now.seconds().saturating_add(1)) }
 }

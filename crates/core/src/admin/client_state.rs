@@ -70,8 +70,8 @@ pub(super) const COMMANDS: &[Command] = &[
         path: "/v1/realms/{realm}/clients/{client}/revoke-tokens",
         effect: Effect::Changes,
         run: |act, args| {
-            change(act, args, "client.revoke-tokens", |client, _, now| {
-                client.not_before = dead_until(client.not_before, now);
+            change(act, args, "client.revoke-tokens", |client, _, until| {
+                client.not_before = until;
                 Ok(())
             })
         },
@@ -94,9 +94,9 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 fn stop(act: &mut Act<'_, '_>, args: &Args, action: &str, status: Status) -> Result<Value, AdminStop> {
-    change(act, args, action, |client, _, now| {
+    change(act, args, action, |client, _, until| {
         client.status = status;
-        client.not_before = dead_until(client.not_before, now);
+        client.not_before = until;
         Ok(())
     })
 }
@@ -105,7 +105,7 @@ fn stop(act: &mut Act<'_, '_>, args: &Args, action: &str, status: Status) -> Res
 pub(super) fn delete(act: &mut Act<'_, '_>, realm: &crate::record::Realm, id: &str) -> Result<Value, AdminStop> {
     let mut client = act.client(realm, id)?;
     client.status = Status::Deleted;
-    client.not_before = dead_until(client.not_before, act.now());
+    client.not_before = dead_until(client.not_before.max(realm.not_before), act.now());
     client.redirect_uris.clear();
     if let ClientKind::Confidential { secrets, .. } = &mut client.kind {
         secrets.clear();

@@ -11,6 +11,7 @@ mod forged_headers;
 mod invariants;
 mod ledger;
 mod replay;
+mod revocation;
 
 use replay::{directory, replay};
 

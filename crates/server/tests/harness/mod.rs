@@ -45,11 +45,27 @@ impl Server {
         let applied = jeton(&data, &["apply", &file.to_string_lossy(), "--yes"]);
         assert!(applied.status.success(), "jeton apply failed:\n{}", said(&applied));
         prepare(&data);
-        Self::serve(directory)
+        Self::serve(directory, &[])
     }
 
-    fn serve(directory: TempDir) -> Self {
+    /// As [`Server::start`], as one of several nodes over one database.
+    pub fn start_over(database: &str, seal_key: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::serve(directory, &[("JETON_DATABASE_URL", database), ("JETON_SEAL_KEY", seal_key)])
+    }
+
+    /// Kills the process as a power cut would, and starts another one over what it left.
+    pub fn kill_and_start_again(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let empty = tempfile::tempdir().expect("a temporary directory");
+        let directory = std::mem::replace(&mut self.directory, empty);
+        *self = Self::serve(directory, &[]);
+    }
+
+    fn serve(directory: TempDir, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_jeton"))
+            .envs(environment.iter().copied())
             .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .args(["--sample-api", "true", "--log-format", "json", "--data"])
             .arg(directory.path().join("data"))

@@ -99,7 +99,7 @@ fn revise(
     client_entry::check(&after, &place.known)?;
     let loses = !before.scope.is_within(&after.scope) || (before.status.is_active() && !after.status.is_active());
     if loses {
-        after.not_before = client::dead_until(before.not_before, act.now());
+        after.not_before = client::dead_until(before.not_before.max(place.realm.not_before), act.now());
     }
     let mut fields = show::differences(&show::client(before)?, &show::client(&after)?);
     if let Some(wanted) = &entry.secrets {
