@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Response;
 use jeton_core::endpoint::CLOCK_BEHIND;
 use jeton_core::event::{Event, Outcome};
-use jeton_core::refusal::Fault;
+use jeton_core::refusal::{Fault, Why};
 use jeton_core::store::{MemoryStore, Row};
 use jeton_jose::sha256;
 use jeton_wire::dialect::Dialect;
@@ -120,6 +120,8 @@ impl Seen<'_> {
         }
         let agrees = match &event.outcome {
             Outcome::Issued | Outcome::Permitted => status.as_u16() == 200,
+            // RFC 7009 §2.2: whoever wants to end another's token is not told; only the event says it.
+            Outcome::Refused(Why::TokenOfAnotherClient) => status.as_u16() == 200,
             Outcome::Refused(why) => status == self.dialect.refusal(*why).status,
             Outcome::Faulted(_) => status.is_server_error(),
         };

@@ -70,6 +70,10 @@ fn end(
     }
     Ok(match revoke(change.records()?, world, realm.key, &token)? {
         Revoking::Done => Ending::Revoked,
-        Revoking::Ended => Ending::Nothing,
+        Revoking::Ended => {
+            // Another node wrote it and was not followed yet, or an answer was lost: from the 200 on it is dead here, too.
+            known.memory.revocations.remember(realm.key, Revoked::Token(token.digest()), token.expires_at());
+            Ending::Nothing
+        }
     })
 }

@@ -16,7 +16,8 @@ fn house(change: impl FnOnce(&mut Realm, &mut Client)) -> House {
     house.write(|records, house| {
         for (id, introspects) in [("api", Some(API)), ("other-api", Some(OTHER)), ("stranger", None), ("stopped", Some(API))] {
             let mut client = Client { client_id: ClientId::parse(id).expect("an id"), key: key(id), ..house.client.clone() };
-            client.introspects = introspects.map(|id| ResourceIdentifier::parse(id).expect("an identifier")).into_iter().collect();
+            client.introspects =
+                introspects.map(|id| ResourceIdentifier::parse(id).expect("an identifier")).into_iter().collect();
             client.status = if id == "stopped" { Status::Disabled } else { Status::Active };
             records.insert(&client)?;
         }
@@ -94,9 +95,7 @@ fn who_learns_what_of_a_token() {
             });
             assert_eq!(answer, right, "{asker}");
         }
-        for (asker, why) in
-            [("public", Why::ClientIsPublic), ("stopped", Why::ClientDisabled), ("nobody", Why::ClientUnknown)]
-        {
+        for (asker, why) in [("public", Why::ClientIsPublic), ("stopped", Why::ClientDisabled), ("nobody", Why::ClientUnknown)] {
             assert_eq!(house.introspected(&about(asker, &token)), Err(why));
         }
         let mut without = about("api", &token);
@@ -127,7 +126,9 @@ fn whatever_is_no_living_token_is_inactive_in_the_same_bytes() {
     for change in [|_: &mut Realm, _: &mut Client| {}, opaque()] {
         let mut house = house(change);
         let token = house.token(1);
-        for nothing in ["", "x", "a.b.c", "jat_", "jrt_", "jat_AAAA", "jrt_AAAA", &token[1..], &format!("{token}A"), &"a".repeat(9000)] {
+        for nothing in
+            ["", "x", "a.b.c", "jat_", "jrt_", "jat_AAAA", "jrt_AAAA", &token[1..], &format!("{token}A"), &"a".repeat(9000)]
+        {
             assert_eq!(house.learns("build-7", nothing), INACTIVE, "{nothing}");
         }
         house.now = NOW.plus_seconds(3600);
@@ -374,7 +375,9 @@ fn a_signed_answer_says_the_same_and_is_no_access_token() {
             });
             assert_eq!(claims, right);
             assert_eq!(house.learns("build-7", &signed), INACTIVE, "it passes for an access token");
-            assert!(state.accepted.iter().all(|key| state.answer_signer.as_ref().is_some_and(|own| own.key().kid() != key.kid())));
+            assert!(
+                state.accepted.iter().all(|key| state.answer_signer.as_ref().is_some_and(|own| own.key().kid() != key.kid()))
+            );
         }
         let keys = house.store.dump().into_iter().filter(|(kind, row)| {
             *kind == "signing_key" && String::from_utf8_lossy(&row.body).contains(r#""purpose":"introspection""#)
