@@ -133,24 +133,6 @@ pub(super) const COMMANDS: &[Command] = &[
         run: |act, args| switch(act, args, "realm.enable", Status::Active),
     },
     Command {
-        name: "realm.revoke-tokens",
-        scope: WRITE,
-        summary: "End every living token of a realm at once; its clients may ask for new ones.",
-        params: &[NAME],
-        answer: Answer::One(show::REALM),
-        examples: &[("jeton realm revoke-tokens acme", "after a break-in; every client asks anew")],
-        method: "POST",
-        path: "/v1/realms/{realm}/revoke-tokens",
-        effect: Effect::Changes,
-        run: |act, args| {
-            let before = act.realm_to_change(args.word("realm")?)?;
-            let not_before = dead_until(before.not_before, act.now());
-            let after = Realm { not_before, ..before.clone() };
-            keep(act, &before, &after, "realm.revoke-tokens")?;
-            show::realm(&after)
-        },
-    },
-    Command {
         name: "signing-key.list",
         scope: READ,
         summary: "List the signing keys of a realm.",
@@ -205,16 +187,11 @@ fn set(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
 fn switch(act: &mut Act<'_, '_>, args: &Args, action: &str, status: Status) -> Result<Value, AdminStop> {
     let before = act.realm_to_change(args.word("realm")?)?;
     // What was stopped stays dead when the realm goes on.
-    let not_before = if status.is_active() { before.not_before } else { dead_until(before.not_before, act.now()) };
+    let not_before =
+        if status.is_active() { before.not_before } else { super::token_revoke::dead_until(before.not_before, act.now()) };
     let after = Realm { status, not_before, ..before.clone() };
     keep(act, &before, &after, action)?;
     show::realm(&after)
-}
-
-/// From when the tokens of a realm count after all of them were ended, now. A client whose own tokens were ended in this second has
-/// new ones from the next second already, so it is the one behind that.
-pub(super) fn dead_until(before: Time, now: Time) -> Time {
-    super::client::dead_until(before, now).max(super::client::dead_until(before, now.plus_seconds(1)))
 }
 
 fn signing_keys(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
