@@ -31,6 +31,9 @@ fn signed_part(presented: &str) -> &str {
     presented.rsplit_once('.').map_or(presented, |(signed, _)| signed)
 }
 
+/// What a living access token says, and its client.
+pub type Checked = (Arc<AccessToken>, Arc<Client>);
+
 /// Checks a presented token: genuine, of this realm, not ended, not revoked, its client still in good standing. A refusal names
 /// the client where the token is genuine, so that its owner reads why.
 pub fn check(
@@ -38,7 +41,7 @@ pub fn check(
     memory: &Memory,
     world: &World<'_>,
     presented: &str,
-) -> Result<(Arc<AccessToken>, Arc<Client>), (Stop, Option<Concerned>)> {
+) -> Result<Checked, (Stop, Option<Concerned>)> {
     let anonymous = |stop: Stop| (stop, None);
     let token = match &realm.realm.settings.access_token.format {
         AccessTokenFormat::Opaque => opaque::open(realm, presented).map(Arc::new),

@@ -10,7 +10,7 @@ mod revoke;
 mod status;
 
 pub use crate::verified::AccessToken;
-pub use check::{check, open};
+pub use check::{Checked, check, open};
 pub use family::{apply, revoke_family};
 pub use mint::{Issue, Issued, Refresh, mint};
 pub(crate) use opaque::open as open_opaque;
