@@ -6,7 +6,8 @@ CREATE TABLE "installation" (
   "body_version" bigint NOT NULL,
   "expires_at" bigint,
   "singleton" bigint,
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX "installation_singleton" ON "installation" ("singleton" NULLS FIRST);
 CREATE INDEX "installation_expires_at" ON "installation" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -17,7 +18,8 @@ CREATE TABLE "data_key" (
   "body_version" bigint NOT NULL,
   "expires_at" bigint,
   "purpose" text COLLATE "C",
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX "data_key_purpose" ON "data_key" ("purpose" NULLS FIRST);
 CREATE INDEX "data_key_expires_at" ON "data_key" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -29,7 +31,8 @@ CREATE TABLE "realm" (
   "expires_at" bigint,
   "name" text COLLATE "C",
   "issuer" text COLLATE "C",
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX "realm_name" ON "realm" ("name" NULLS FIRST);
 CREATE UNIQUE INDEX "realm_issuer" ON "realm" ("issuer" NULLS FIRST);
@@ -42,7 +45,8 @@ CREATE TABLE "resource_server" (
   "expires_at" bigint,
   "realm" bytea,
   "identifier" text COLLATE "C",
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX "resource_server_identifier" ON "resource_server" ("realm" NULLS FIRST, "identifier" NULLS FIRST);
 CREATE INDEX "resource_server_expires_at" ON "resource_server" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -54,7 +58,8 @@ CREATE TABLE "signing_key" (
   "expires_at" bigint,
   "realm" bytea,
   "kid" text COLLATE "C",
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX "signing_key_kid" ON "signing_key" ("realm" NULLS FIRST, "kid" NULLS FIRST);
 CREATE INDEX "signing_key_expires_at" ON "signing_key" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -66,7 +71,8 @@ CREATE TABLE "client" (
   "expires_at" bigint,
   "realm" bytea,
   "client_id" text COLLATE "C",
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX "client_client_id" ON "client" ("realm" NULLS FIRST, "client_id" NULLS FIRST);
 CREATE INDEX "client_expires_at" ON "client" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -79,7 +85,8 @@ CREATE TABLE "api_key" (
   "realm" bytea,
   "client" bytea,
   "hash" text COLLATE "C",
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX "api_key_hash" ON "api_key" ("realm" NULLS FIRST, "hash" NULLS FIRST);
 CREATE INDEX "api_key_client" ON "api_key" ("client" NULLS FIRST, "key");
@@ -91,7 +98,8 @@ CREATE TABLE "token_family" (
   "body_version" bigint NOT NULL,
   "expires_at" bigint,
   "client" bytea,
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE INDEX "token_family_client" ON "token_family" ("client" NULLS FIRST, "key");
 CREATE INDEX "token_family_expires_at" ON "token_family" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -103,7 +111,8 @@ CREATE TABLE "revocation" (
   "expires_at" bigint,
   "realm" bytea,
   "target" bytea,
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX "revocation_target" ON "revocation" ("realm" NULLS FIRST, "target" NULLS FIRST);
 CREATE INDEX "revocation_expires_at" ON "revocation" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -115,7 +124,8 @@ CREATE TABLE "audit" (
   "expires_at" bigint,
   "realm" bytea,
   "request_id" text COLLATE "C",
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE INDEX "audit_realm" ON "audit" ("realm" NULLS FIRST, "key");
 CREATE INDEX "audit_request_id" ON "audit" ("request_id" NULLS FIRST, "key");
@@ -129,7 +139,8 @@ CREATE TABLE "journal_entry" (
   "realm" bytea,
   "client" bytea,
   "request_id" text COLLATE "C",
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE INDEX "journal_entry_client" ON "journal_entry" ("realm" NULLS FIRST, "client" NULLS FIRST, "key");
 CREATE INDEX "journal_entry_request_id" ON "journal_entry" ("request_id" NULLS FIRST, "key");
@@ -142,7 +153,8 @@ CREATE TABLE "usage" (
   "expires_at" bigint,
   "client" bytea,
   "hour" bigint,
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX "usage_client_hour" ON "usage" ("client" NULLS FIRST, "hour" NULLS FIRST);
 CREATE INDEX "usage_expires_at" ON "usage" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -152,7 +164,8 @@ CREATE TABLE "last_use" (
   "version" bigint NOT NULL,
   "body_version" bigint NOT NULL,
   "expires_at" bigint,
-  "body" json NOT NULL
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
 );
 CREATE INDEX "last_use_expires_at" ON "last_use" ("expires_at") WHERE "expires_at" IS NOT NULL;
 

@@ -6,7 +6,8 @@ CREATE TABLE "installation" (
   "body_version" INTEGER NOT NULL,
   "expires_at" INTEGER,
   "singleton" INTEGER,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX "installation_singleton" ON "installation" ("singleton");
 CREATE INDEX "installation_expires_at" ON "installation" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -17,7 +18,8 @@ CREATE TABLE "data_key" (
   "body_version" INTEGER NOT NULL,
   "expires_at" INTEGER,
   "purpose" TEXT,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX "data_key_purpose" ON "data_key" ("purpose");
 CREATE INDEX "data_key_expires_at" ON "data_key" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -29,7 +31,8 @@ CREATE TABLE "realm" (
   "expires_at" INTEGER,
   "name" TEXT,
   "issuer" TEXT,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX "realm_name" ON "realm" ("name");
 CREATE UNIQUE INDEX "realm_issuer" ON "realm" ("issuer");
@@ -42,7 +45,8 @@ CREATE TABLE "resource_server" (
   "expires_at" INTEGER,
   "realm" BLOB,
   "identifier" TEXT,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX "resource_server_identifier" ON "resource_server" ("realm", "identifier");
 CREATE INDEX "resource_server_expires_at" ON "resource_server" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -54,7 +58,8 @@ CREATE TABLE "signing_key" (
   "expires_at" INTEGER,
   "realm" BLOB,
   "kid" TEXT,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX "signing_key_kid" ON "signing_key" ("realm", "kid");
 CREATE INDEX "signing_key_expires_at" ON "signing_key" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -66,7 +71,8 @@ CREATE TABLE "client" (
   "expires_at" INTEGER,
   "realm" BLOB,
   "client_id" TEXT,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX "client_client_id" ON "client" ("realm", "client_id");
 CREATE INDEX "client_expires_at" ON "client" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -79,7 +85,8 @@ CREATE TABLE "api_key" (
   "realm" BLOB,
   "client" BLOB,
   "hash" TEXT,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX "api_key_hash" ON "api_key" ("realm", "hash");
 CREATE INDEX "api_key_client" ON "api_key" ("client", "key");
@@ -91,7 +98,8 @@ CREATE TABLE "token_family" (
   "body_version" INTEGER NOT NULL,
   "expires_at" INTEGER,
   "client" BLOB,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "token_family_client" ON "token_family" ("client", "key");
 CREATE INDEX "token_family_expires_at" ON "token_family" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -103,7 +111,8 @@ CREATE TABLE "revocation" (
   "expires_at" INTEGER,
   "realm" BLOB,
   "target" BLOB,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX "revocation_target" ON "revocation" ("realm", "target");
 CREATE INDEX "revocation_expires_at" ON "revocation" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -115,7 +124,8 @@ CREATE TABLE "audit" (
   "expires_at" INTEGER,
   "realm" BLOB,
   "request_id" TEXT,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "audit_realm" ON "audit" ("realm", "key");
 CREATE INDEX "audit_request_id" ON "audit" ("request_id", "key");
@@ -129,7 +139,8 @@ CREATE TABLE "journal_entry" (
   "realm" BLOB,
   "client" BLOB,
   "request_id" TEXT,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "journal_entry_client" ON "journal_entry" ("realm", "client", "key");
 CREATE INDEX "journal_entry_request_id" ON "journal_entry" ("request_id", "key");
@@ -142,7 +153,8 @@ CREATE TABLE "usage" (
   "expires_at" INTEGER,
   "client" BLOB,
   "hour" INTEGER,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX "usage_client_hour" ON "usage" ("client", "hour");
 CREATE INDEX "usage_expires_at" ON "usage" ("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -152,7 +164,8 @@ CREATE TABLE "last_use" (
   "version" INTEGER NOT NULL,
   "body_version" INTEGER NOT NULL,
   "expires_at" INTEGER,
-  "body" TEXT NOT NULL
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "last_use_expires_at" ON "last_use" ("expires_at") WHERE "expires_at" IS NOT NULL;
 

@@ -10,6 +10,7 @@ pub mod event;
 pub mod form;
 pub mod grant;
 pub mod guard;
+pub mod inspect;
 pub mod name;
 pub mod record;
 pub mod refusal;

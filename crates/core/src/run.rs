@@ -1,6 +1,6 @@
 //! The engine runs decisions: over the snapshot for the hot path, over guarded records for changes. The one retry loop is here.
 
-use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, bootstrap};
+use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, KeysDue, Rotated, bootstrap, rotate};
 use crate::client_auth::Known;
 use crate::endpoint::Stopped;
 use crate::name::{Issuer, Key, Time};
@@ -10,7 +10,7 @@ use crate::record::{
 };
 use crate::refusal::Fault;
 use crate::snapshot::{DataKeys, Memory, RealmState};
-use crate::store::{CHANGES_KEPT_SECONDS, Changing, CommitError, Order, Place, Position, Reader, Records, Store, Write};
+use crate::store::{CHANGES_KEPT_SECONDS, Changing, CommitError, Order, Place, Position, Reader, Records, Store, Write, decode};
 use crate::token::apply;
 use crate::world::{Facts, Need, Patience, Stop, World};
 use jeton_jose::{SealKey, b64};
@@ -161,8 +161,14 @@ impl Engine {
         self.transact(world, |records, world| bootstrap(&mut Act::new(records, world, self.context(&caller)), issuer))
     }
 
+    /// Takes the next step of a realm's signing keys that is due; `None` if there is none any more.
+    pub fn rotate(&self, world: &World<'_>, realm: Key, due: &KeysDue) -> Result<Option<Rotated>, AdminStop> {
+        let caller = Caller { actor: &Actor::System, dialects: &[] };
+        self.transact(world, |records, world| rotate(&mut Act::new(records, world, self.context(&caller)), realm, &due.waited))
+    }
+
     fn context<'a>(&'a self, caller: &Caller<'a>) -> Context<'a> {
-        Context { actor: caller.actor, data: &self.data, dialects: caller.dialects }
+        Context { actor: caller.actor, data: &self.data, dialects: caller.dialects, shared: self.store.is_shared() }
     }
 
     /// Reads records without changing any.
@@ -262,7 +268,7 @@ impl Engine {
             if let Write::Insert(kind, row) = write
                 && kind.name == Revocation::KIND.name
             {
-                let made: Revocation = row.record()?;
+                let made: Revocation = decode(row)?;
                 self.memory.revocations.remember(made.realm, made.target, made.until);
             }
         }
@@ -326,8 +332,9 @@ impl Engine {
                 let keys: Vec<SigningKeyRecord> = reader.scan(keys_of_realm(key), None, Order::Ascending, MOST_IN_REALM)?;
                 Ok(Some((realm, resources, keys)))
             })?;
-            let state =
-                found.map(|(realm, resources, keys)| RealmState::open(realm, resources, &keys, &self.data)).transpose()?;
+            let earlier = self.memory.snapshot.load().realm(key).cloned();
+            let opened = |(realm, resources, keys)| RealmState::reopen(earlier.as_deref(), realm, resources, keys, &self.data);
+            let state = found.map(opened).transpose()?;
             states.push((key, state));
         }
         let next = self.memory.snapshot.load().with(states);
@@ -365,6 +372,15 @@ fn transact<T, E: From<Fault>>(
     Err(Fault::Unavailable("too many others change the same records".into()).into())
 }
 
+/// The root data key, unwrapped by the seal key.
+pub(crate) fn root_key(record: &DataKey, seal: &SealKey) -> Result<SealKey, Fault> {
+    let corrupt = || Fault::Corrupt(format!("data_key {} cannot be opened with this seal key", record.key));
+    let wrapped = b64::decode(record.wrapped.as_bytes()).map_err(|_| corrupt())?;
+    let plain = seal.derive("data keys", b"").open(b"root", &wrapped).map_err(|_| corrupt())?;
+    let bytes = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| corrupt())?;
+    Ok(SealKey::from_bytes(bytes))
+}
+
 /// The installation of this store and its root data key; made if the store is new.
 fn installation(records: &mut Records<'_>, world: &World<'_>, seal: &SealKey) -> Result<(Key, SealKey), Stop> {
     let singleton = Lookup { index: Some("singleton"), prefix: vec![crate::record::Value::Integer(1)], guard: None };
@@ -375,12 +391,9 @@ fn installation(records: &mut Records<'_>, world: &World<'_>, seal: &SealKey) ->
                 Fault::Foreign("the seal key is not the one that this store was made with; give the right one".into()).into()
             );
         }
-        let missing = || Fault::Corrupt("data_key root is missing or cannot be opened".into());
+        let missing = || Fault::Corrupt("data_key root is missing".into());
         let record: DataKey = records.find(root)?.ok_or_else(missing)?;
-        let wrapped = b64::decode(record.wrapped.as_bytes()).map_err(|_| missing())?;
-        let plain = seal.derive("data keys", b"").open(b"root", &wrapped).map_err(|_| missing())?;
-        let bytes = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| missing())?;
-        return Ok((known.key, SealKey::from_bytes(bytes)));
+        return Ok((known.key, root_key(&record, seal)?));
     }
     let bytes: [u8; 32] = world.random.draw("root data key");
     let wrapped = seal.derive("data keys", b"").seal(world.random.draw("wrapping of the root data key"), b"root", &bytes);

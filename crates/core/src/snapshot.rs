@@ -1,6 +1,6 @@
 //! The snapshot is what the hot path knows without asking the store: realms with their keys, and the clients lately seen.
 
-use crate::name::{ClientId, Key, RealmName, Scope, ScopeToken};
+use crate::name::{ClientId, Key, RealmName, Scope, ScopeToken, Time};
 use crate::record::{
     AccessTokenFormat, ApiKey, AudienceRule, Client, KeyPurpose, KeyState, Permission, Realm, ResourceServer, SigningKeyRecord,
 };
@@ -9,7 +9,7 @@ use crate::revocations::Revocations;
 use crate::verified::Verified;
 use crate::world::{Facts, Need, Stop};
 use arc_swap::ArcSwap;
-use jeton_jose::{CompactSigner, KeySet, MacKey, SealKey, SigningKey, b64, sha256};
+use jeton_jose::{CompactSigner, KeySet, MacKey, PublicKey, SealKey, SigningKey, b64, sha256};
 use quick_cache::sync::Cache;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,8 +49,7 @@ impl DataKeys {
         b64::encode(&self.signing_keys.seal(nonce, &signing_key_context(realm, kid), pkcs8))
     }
 
-    /// Opens a private key from its record.
-    pub fn open_signing_key(&self, record: &SigningKeyRecord) -> Result<SigningKey, Fault> {
+    pub(crate) fn open_signing_key(&self, record: &SigningKeyRecord) -> Result<SigningKey, Fault> {
         let corrupt = || Fault::Corrupt(format!("signing_key {} cannot be opened with this seal key", record.key));
         let sealed = b64::decode(record.sealed.as_bytes()).map_err(|_| corrupt())?;
         let context = signing_key_context(record.realm, &record.kid);
@@ -73,10 +72,14 @@ pub struct RealmState {
     pub realm: Realm,
     /// Its resource servers.
     pub resources: Vec<ResourceServer>,
+    /// The records of its signing keys, the oldest first.
+    pub keys: Vec<SigningKeyRecord>,
     /// Public keys, as they are published.
     pub published: KeySet,
     /// Those of them that verify access tokens: made for them, and in use or retiring.
     pub accepted: KeySet,
+    /// Those that another node may use already, each with the moment from which it may.
+    pub upcoming: Vec<(Time, KeySet)>,
     /// Signs access tokens; `None` if they are opaque, or while the key is being made.
     pub signer: Option<CompactSigner>,
     /// Stands for everything by which a signed access token is verified: issuer, form and accepted keys.
@@ -87,33 +90,60 @@ pub struct RealmState {
     pub access_seal: SealKey,
     /// Seals refresh tokens that come with client credentials.
     pub refresh_seal: SealKey,
+    opened: BTreeMap<Key, Arc<SigningKey>>,
     scopes: BTreeMap<ScopeToken, Vec<usize>>,
 }
 
 impl RealmState {
     /// Opens what a realm's records hold.
     pub fn open(realm: Realm, resources: Vec<ResourceServer>, keys: &[SigningKeyRecord], data: &DataKeys) -> Result<Self, Fault> {
-        let (mut signer, mut answer_signer) = (None, None);
-        let (mut published, mut accepted) = (Vec::new(), Vec::new());
-        for record in keys.iter().filter(|record| record.state != KeyState::Gone) {
-            let key = data.open_signing_key(record)?;
-            published.push(key.public().clone());
-            // A key that was never used has signed nothing, and an ID token is no access token.
-            if record.purpose == KeyPurpose::AccessToken && record.state != KeyState::Next {
-                accepted.push(key.public().clone());
-            }
-            if let AccessTokenFormat::Jwt { algorithm, typ, .. } = &realm.settings.access_token.format
-                && record.state == KeyState::Active
-                && record.purpose == KeyPurpose::AccessToken
-                && record.algorithm == *algorithm
-            {
-                signer = Some(CompactSigner::new(Arc::new(key), typ));
-            } else if record.state == KeyState::Active && record.purpose == KeyPurpose::Introspection {
-                answer_signer = Some(CompactSigner::new(Arc::new(key), ANSWER_TYP));
-            }
+        Self::reopen(None, realm, resources, keys.to_vec(), data)
+    }
+
+    /// The same; what an earlier state has opened is not opened again.
+    pub fn reopen(
+        earlier: Option<&Self>,
+        realm: Realm,
+        resources: Vec<ResourceServer>,
+        mut keys: Vec<SigningKeyRecord>,
+        data: &DataKeys,
+    ) -> Result<Self, Fault> {
+        // The oldest first, whatever became of them: the same keys are the same bytes.
+        keys.sort_by_key(|record| record.key);
+        let mut opened = BTreeMap::new();
+        for record in keys.iter().filter(|record| record.state.is_published()) {
+            let known = earlier
+                .filter(|earlier| earlier.keys.iter().any(|known| known.key == record.key && known.sealed == record.sealed));
+            let key = match known.and_then(|earlier| earlier.opened.get(&record.key)) {
+                Some(key) => Arc::clone(key),
+                None => Arc::new(data.open_signing_key(record)?),
+            };
+            opened.insert(record.key, key);
         }
-        let key_set = |keys| KeySet::from_keys(keys).map_err(|_| Fault::Broken("two keys of a realm share a kid"));
+        let of = |wanted: &dyn Fn(&SigningKeyRecord) -> bool| -> Vec<&Arc<SigningKey>> {
+            keys.iter().filter(|record| wanted(record)).filter_map(|record| opened.get(&record.key)).collect()
+        };
+        let published = of(&|_| true);
+        // A key that was never used has signed nothing, and an ID token is no access token.
+        let accepted = of(&|record| record.purpose == KeyPurpose::AccessToken && record.state.is_accepted());
+        let signing = of(&|record| record.purpose == KeyPurpose::AccessToken && record.state.is_active());
+        let signer = match &realm.settings.access_token.format {
+            // While the key of a newly chosen algorithm is published ahead, the one before it signs.
+            AccessTokenFormat::Jwt { typ, .. } => signing.last().map(|key| CompactSigner::new(Arc::clone(key), typ)),
+            AccessTokenFormat::Opaque => None,
+        };
+        let answering = of(&|record| record.purpose == KeyPurpose::Introspection && record.state.is_active());
+        let answer_signer = answering.last().map(|key| CompactSigner::new(Arc::clone(key), ANSWER_TYP));
+        let key_set = |keys: Vec<&Arc<SigningKey>>| {
+            let keys = keys.into_iter().map(|key| key.public().clone());
+            KeySet::from_keys(keys).map_err(|_| Fault::Broken("two keys of a realm share a kid, or they are too many"))
+        };
         let (published, accepted) = (key_set(published)?, key_set(accepted)?);
+        // What was published for long enough may be in use where this node has not heard of it yet.
+        let ahead = realm.settings.keys.publish_ahead;
+        let next = keys.iter().filter(|record| record.purpose == KeyPurpose::AccessToken && record.state == KeyState::Next);
+        let next = next.filter_map(|record| Some((record.published_at.plus_seconds(ahead), opened.get(&record.key)?)));
+        let upcoming = next.map(|(from, key)| Ok((from, key_set(vec![key])?))).collect::<Result<Vec<(Time, KeySet)>, Fault>>()?;
         let mut scopes: BTreeMap<ScopeToken, Vec<usize>> = BTreeMap::new();
         for (index, resource) in resources.iter().enumerate().filter(|(_, resource)| resource.status.is_active()) {
             for entry in &resource.scopes {
@@ -122,8 +152,22 @@ impl RealmState {
         }
         let access_seal = data.root.derive("opaque access tokens", realm.key.as_bytes());
         let refresh_seal = data.root.derive("refresh tokens with client credentials", realm.key.as_bytes());
-        let verification = verification(&realm, &accepted);
-        Ok(Self { realm, resources, published, accepted, signer, verification, answer_signer, access_seal, refresh_seal, scopes })
+        let verification = verification(&realm, accepted.iter().chain(upcoming.iter().flat_map(|(_, keys)| keys.iter())));
+        Ok(Self {
+            realm,
+            resources,
+            keys,
+            published,
+            accepted,
+            upcoming,
+            signer,
+            verification,
+            answer_signer,
+            access_seal,
+            refresh_seal,
+            opened,
+            scopes,
+        })
     }
 
     /// Whether the realm allows this beyond the RFCs.
@@ -177,10 +221,10 @@ impl RealmState {
     }
 }
 
-fn verification(realm: &Realm, accepted: &KeySet) -> [u8; 32] {
+fn verification<'a>(realm: &Realm, keys: impl Iterator<Item = &'a PublicKey>) -> [u8; 32] {
     let format = serde_json::to_string(&realm.settings.access_token.format).unwrap_or_default();
     let mut text = format!("{} {} {format}", realm.key, realm.issuer);
-    for key in accepted.iter() {
+    for key in keys {
         text.push_str(&format!(" {} {}", key.algorithm().name(), key.kid()));
     }
     sha256(text.as_bytes())

@@ -6,7 +6,7 @@ use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{Issuer, Key, Label, RealmName, RequestId, Time};
 use jeton_core::record::{
     AccessTokenFormat, AccessTokenSettings, Actor, AudienceRule, BasicEncoding, ClaimRow, ClaimShape, ClaimSource, Client,
-    JournalEntry, Permission, RealmSettings, ScopeSettings, Staleness, client_by_id, realm_by_name,
+    JournalEntry, KeySettings, Permission, RealmSettings, ScopeSettings, Staleness, client_by_id, realm_by_name,
 };
 use jeton_core::run::{Caller, Engine};
 use jeton_core::store::Changing;
@@ -17,6 +17,8 @@ use jeton_jose::{Algorithm, SealKey, SigningKey};
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
 use std::sync::Arc;
+
+mod rotation;
 
 /// An installation in memory, and a clock that moves a second with each command.
 struct Desk {
@@ -42,6 +44,7 @@ fn settings(format: AccessTokenFormat) -> RealmSettings {
         scope: ScopeSettings::default(),
         basic: BasicEncoding::Form,
         staleness: Staleness::default(),
+        keys: KeySettings::default(),
     }
 }
 

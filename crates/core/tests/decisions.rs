@@ -82,6 +82,7 @@ fn realm() -> Realm {
             scope: ScopeSettings::default(),
             basic: BasicEncoding::Form,
             staleness: Staleness::default(),
+            keys: KeySettings::default(),
         },
     }
 }
@@ -167,7 +168,9 @@ impl House {
                 purpose: KeyPurpose::AccessToken,
                 algorithm: Algorithm::Es256,
                 kid: signing.kid().into(),
-                state: KeyState::Active,
+                published_at: NOW,
+                state: KeyState::Active { from: NOW },
+                outlasted: 3600,
                 sealed: house.engine.data().seal_signing_key([1; 12], house.realm.key, signing.kid(), &pkcs8),
             })?;
             let api_key = ApiKey {

@@ -9,8 +9,11 @@ use serde_json::Value;
 /// The longest JWK Set that is read, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// The largest number of keys in a set.
+/// The largest number of keys in a set that is read.
 const MAX_KEYS: usize = 64;
+
+/// The largest number of keys in a set that is made.
+const MAX_OWN: usize = 1024;
 
 /// Public keys with different `kid`s.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +22,7 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// Makes a set of at most 64 keys.
+    /// Makes a set of at most 1024 keys.
     ///
     /// # Errors
     /// `DuplicateKey` when two keys have one `kid`; `TooLarge` for too many keys.
@@ -97,7 +100,7 @@ impl KeySet {
     }
 
     fn add(&mut self, key: PublicKey) -> Result<(), JoseError> {
-        if self.keys.len() == MAX_KEYS {
+        if self.keys.len() == MAX_OWN {
             return Err(JoseError::TooLarge);
         }
         // RFC 7517 §4.5: different keys of a set should use distinct kid values; here they must.

@@ -1,6 +1,7 @@
 //! `jeton` is one binary: the authorization server and the commands that administer it.
 
 mod admin;
+mod backup;
 mod chance;
 mod cli;
 mod demo;
@@ -13,6 +14,7 @@ mod node;
 mod ops;
 mod refuse;
 mod request;
+mod rotation;
 mod seal;
 mod serve;
 mod settings;
@@ -26,6 +28,9 @@ fn main() -> ExitCode {
     let done = match matches.subcommand() {
         Some(("serve", given)) => serve::run(given).map_err(|error| error.to_string()),
         Some(("demo", given)) => demo::run(given).map_err(|error| error.to_string()),
+        Some(("backup", given)) => backup::run(given),
+        Some(("restore", given)) => backup::restore(given),
+        Some(("check", given)) => backup::check(given),
         Some((name, given)) => cli::run(name, given).map_err(|error| error.to_string()),
         None => return ExitCode::from(2),
     };
@@ -44,6 +49,9 @@ fn command() -> clap::Command {
         .arg_required_else_help(true)
         .subcommand(serve::command())
         .subcommand(demo::command())
+        .subcommand(backup::command())
+        .subcommand(backup::restore_command())
+        .subcommand(backup::check_command())
         .subcommands(cli::commands())
 }
 

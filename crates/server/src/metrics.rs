@@ -3,6 +3,7 @@
 //! Every label has a closed set of values: a listener, an endpoint, an outcome, a reason. Nothing that a caller sends is one.
 
 use crate::listener::Face;
+use crate::rotation::KeyFigures;
 use jeton_core::event::{Event, Outcome};
 use jeton_core::refusal::TABLE;
 use prometheus_client::collector::Collector;
@@ -126,9 +127,9 @@ impl Metrics {
     }
 
     /// The page for Prometheus, in the OpenMetrics form.
-    pub fn page(&self, lines_dropped: u64, store_silence: i64) -> Result<String, fmt::Error> {
+    pub fn page(&self, lines_dropped: u64, store_silence: i64, keys: KeyFigures) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Reading { metrics: self.clone(), lines_dropped, store_silence }));
+        registry.register_collector(Box::new(Reading { metrics: self.clone(), lines_dropped, store_silence, keys }));
         let mut page = String::new();
         prometheus_client::encoding::text::encode(&mut page, &registry)?;
         Ok(page)
@@ -141,6 +142,7 @@ struct Reading {
     metrics: Metrics,
     lines_dropped: u64,
     store_silence: i64,
+    keys: KeyFigures,
 }
 
 type Written = Result<(), fmt::Error>;
@@ -185,11 +187,25 @@ impl Collector for Reading {
             }
             Ok(())
         })?;
+        self.about_keys(&mut out)?;
         self.about_the_process(&mut out)
     }
 }
 
 impl Reading {
+    fn about_keys(&self, out: &mut DescriptorEncoder<'_>) -> Written {
+        let keys = self.keys;
+        family(out, ("jeton_signing_keys", "Published signing keys by state"), MetricType::Gauge, |metric| {
+            [("next", keys.next), ("active", keys.active), ("retiring", keys.retiring)]
+                .into_iter()
+                .try_for_each(|(state, value)| metric.encode_family(&[("state", state)])?.encode_gauge(&value))
+        })?;
+        let about = ("jeton_signing_key_age_seconds", "For how long the oldest key that signs has done so");
+        family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&keys.oldest))?;
+        let about = ("jeton_signing_key_late_seconds", "By how much a key signs for longer than its realm says; 0 is right");
+        family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&keys.late))
+    }
+
     fn about_the_process(&self, out: &mut DescriptorEncoder<'_>) -> Written {
         let about = ("jeton_log_lines_dropped", "Lines of the log that nobody read in time");
         family(out, about, MetricType::Counter, |metric| metric.encode_counter::<NoLabelSet, _, u64>(&self.lines_dropped, None))?;
@@ -259,7 +275,8 @@ mod tests {
         metrics.answered(Face::Public, http::StatusCode::UNAUTHORIZED);
         let open = metrics.connected(Face::Public);
         drop(metrics.connected(Face::Public));
-        let page = metrics.page(3, 4).expect("written");
+        let keys = KeyFigures { next: 1, active: 2, retiring: 3, oldest: 90, late: 5 };
+        let page = metrics.page(3, 4, keys).expect("written");
         drop(open);
         for line in [
             r#"jeton_decisions_total{endpoint="token",outcome="issued"} 1"#,
@@ -273,6 +290,9 @@ mod tests {
             r#"jeton_connections_accepted_total{listener="public"} 2"#,
             "jeton_log_lines_dropped_total 3",
             "jeton_store_silence_seconds 4",
+            r#"jeton_signing_keys{state="retiring"} 3"#,
+            "jeton_signing_key_age_seconds 90",
+            "jeton_signing_key_late_seconds 5",
         ] {
             assert!(page.lines().any(|shown| shown == line), "{line}\n{page}");
         }

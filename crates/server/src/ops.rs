@@ -1,6 +1,7 @@
 //! Operators ask whether the node lives, whether it is ready, and how it does.
 
 use crate::node::{Health, Node};
+use crate::rotation::KeyFigures;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -20,12 +21,16 @@ pub fn serve(node: &Node, now: Time, request: &Request<Bytes>) -> Response<Bytes
             let told = json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings });
             page(status, "application/json", told.to_string())
         }
-        "/metrics" => match node.metrics.page(node.log.dropped(), node.silence(now)) {
+        "/metrics" => match node.metrics.page(node.log.dropped(), node.silence(now), keys(node, now)) {
             Ok(metrics) => page(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", metrics),
             Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the metrics cannot be written\n".into()),
         },
         _ => page(StatusCode::NOT_FOUND, "text/plain", "/livez, /readyz and /metrics answer here\n".into()),
     }
+}
+
+fn keys(node: &Node, now: Time) -> KeyFigures {
+    KeyFigures::of(&node.engine.memory.snapshot.load(), now)
 }
 
 fn page(status: StatusCode, kind: &'static str, body: String) -> Response<Bytes> {

@@ -259,6 +259,13 @@ pub fn make_directory(path: &Path) -> Result<(), ServeError> {
 
 /// Opens the engine over the store that the settings name.
 pub fn open(settings: &Settings) -> Result<(Engine, Reads), ServeError> {
+    let is_emptied = std::fs::metadata(settings.data.join("jeton.db")).is_ok_and(|file| file.len() == 0);
+    if settings.database_url.is_none() && is_emptied && settings.data.join("seal.key").exists() {
+        let data = settings.data.display();
+        return Err(ServeError(format!(
+            "jeton.db in {data} is empty, although there is a seal key beside it: restore a backup, or remove it to begin anew"
+        )));
+    }
     let (store, reads): (Arc<dyn Store>, _) = match &settings.database_url {
         Some(url) => (Arc::new(PostgresStore::connect(url.expose())?), Reads::Slow),
         None => (Arc::new(SqliteStore::open(&settings.data)?), Reads::Quick),

@@ -1,9 +1,10 @@
-//! Workers do in the background what no request waits for: they follow other nodes, write down what was counted, and forget
-//! what has ended.
+//! Workers do in the background what no request waits for: they follow other nodes, write down what was counted, rotate signing
+//! keys, and forget what has ended.
 
 use crate::chance;
 use crate::node::Node;
 use crate::request::Moment;
+use crate::rotation;
 use jeton_core::world::Facts;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -19,7 +20,7 @@ const SWEPT_AT_ONCE: usize = 1000;
 
 /// Starts the workers. They end with the node.
 pub fn start(node: &Arc<Node>) {
-    for (name, work) in [("follower", follow as fn(&Weak<Node>)), ("writer", write)] {
+    for (name, work) in [("follower", follow as fn(&Weak<Node>)), ("writer", write), ("rotator", rotation::run)] {
         let node = Arc::downgrade(node);
         if let Err(error) = thread::Builder::new().name(name.into()).spawn(move || work(&node)) {
             tracing::error!(%error, name, "a worker cannot be started");

@@ -6,9 +6,9 @@ use crate::model::{HeldKey, HeldSecret, History, House, Model, Party};
 use crate::node::slow_hash;
 use jeton_core::name::{ClientId, Issuer, Key, Label, Mount, RealmName, ResourceIdentifier, Scope, ScopeToken, Time, Title};
 use jeton_core::record::{
-    AccessTokenFormat, ApiKey, AudienceRule, AuthMethod, Client, ClientKind, ClientSecret, GrantName, KeyPurpose, KeyState,
-    Operation, Permission, Placement, Profile, Realm, ResourceServer, ScopeEntry, ScopeMeaning, ScopeOmitted, SecretHash,
-    SigningKeyRecord, Status,
+    AccessTokenFormat, ApiKey, AudienceRule, AuthMethod, Client, ClientKind, ClientSecret, GrantName, KeyPurpose, KeySettings,
+    KeyState, Operation, Permission, Placement, Profile, Realm, ResourceServer, ScopeEntry, ScopeMeaning, ScopeOmitted,
+    SecretHash, SigningKeyRecord, Status,
 };
 use jeton_core::snapshot::DataKeys;
 use jeton_core::store::Records;
@@ -56,6 +56,7 @@ impl Maker<'_> {
             1 => AudienceRule::One(ResourceIdentifier::parse(&format!("urn:{name}")).expect("an identifier")),
             _ => AudienceRule::Resources,
         };
+        settings.keys = KeySettings { rotate_after: *self.chance.pick(&[400, 3000, 90 * 86_400]), publish_ahead: 300 };
         let realm = Realm {
             key: self.key(),
             name: RealmName::parse(&name).expect("a dialect's name fits"),
@@ -75,9 +76,19 @@ impl Maker<'_> {
             _ => Placement::None,
         };
         let resources = self.resources(&realm, placement);
-        let mut house = House { realm, resources, keys: History::new(0, Vec::new()), next_key: number };
-        let keys =
-            [KeyState::Active, KeyState::Next].into_iter().filter_map(|state| self.signing_key(&mut house, state)).collect();
+        let mut house = House {
+            realm,
+            resources,
+            keys: History::new(0, Vec::new()),
+            published: Vec::new(),
+            hurried: BTreeSet::new(),
+            next_key: number,
+            first_key: number,
+        };
+        let states = [KeyState::Active { from: self.now }, KeyState::Next];
+        let keys: Vec<_> = states.into_iter().filter_map(|state| self.signing_key(&mut house, state)).collect();
+        house.hurried.extend(keys.first().map(|key| key.kid.clone()));
+        house.published.push((0, keys.iter().map(|key| key.kid.clone()).collect()));
         house.keys = History::new(0, keys);
         house
     }
@@ -126,13 +137,9 @@ impl Maker<'_> {
         }
     }
 
-    /// The realm's next signing key, if it signs at all and there is a test key left.
-    pub fn signing_key(&mut self, house: &mut House, state: KeyState) -> Option<SigningKeyRecord> {
-        const KEYS: usize = 8;
+    /// The realm's next signing key, if it signs at all.
+    fn signing_key(&mut self, house: &mut House, state: KeyState) -> Option<SigningKeyRecord> {
         let AccessTokenFormat::Jwt { algorithm, .. } = house.realm.settings.access_token.format else { return None };
-        if house.keys.latest().len() >= KEYS {
-            return None;
-        }
         let (pkcs8, kid) = keys::pair(algorithm, house.next_key);
         house.next_key += 1;
         Some(SigningKeyRecord {
@@ -142,7 +149,9 @@ impl Maker<'_> {
             algorithm,
             sealed: self.data.seal_signing_key(self.chance.bytes(), house.realm.key, &kid, &pkcs8),
             kid,
+            published_at: self.now,
             state,
+            outlasted: house.realm.settings.access_token.lifetime,
         })
     }
 

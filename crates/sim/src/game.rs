@@ -1,5 +1,6 @@
 //! The game is a deployment in motion: its store, its nodes, what should be, and the one way to send a request and look at the answer.
 
+use crate::actor::keys::known_ahead;
 use crate::ask::{AboutAsk, Ask, TokenAsk, Wish};
 use crate::chance::Chance;
 use crate::deployment::{self, Maker};
@@ -30,6 +31,8 @@ pub struct Game {
     pub chance: Chance,
     /// What the clock shows.
     pub now: Time,
+    /// Milliseconds of a clock that only runs.
+    pub steady: i64,
     /// What should be.
     pub model: Model,
     /// The processes.
@@ -103,6 +106,7 @@ impl Game {
         let mut game = Self {
             chance,
             now,
+            steady: 0,
             model,
             nodes,
             store,
@@ -137,6 +141,12 @@ impl Game {
     /// What surrounds the next decision.
     pub(crate) fn around(&mut self) -> Around {
         around(&mut self.chance, self.now)
+    }
+
+    /// Time passes, on every clock.
+    pub(crate) fn pass(&mut self, seconds: i64) {
+        self.now = self.now.plus_seconds(seconds);
+        self.steady += seconds * 1000;
     }
 
     fn start_node(&mut self) -> Node {
@@ -334,6 +344,12 @@ impl Game {
         let Some(value) = value else { return Err(Broken::new(watch::RIGHTS, "a token answer without a token")) };
         let opinions = oracle::token_opinions(&self.model, &self.nodes[at], self.now, ask);
         let kid = self.verifies(at, ask.house, (&value, around))?;
+        // A node that lags behind goes on with the key that it knows.
+        let keys = self.model.houses[ask.house].keys.latest();
+        let in_time = keys.iter().any(|key| key.state.is_active() && Some(&key.kid) == kid.as_ref());
+        if let (true, Some(kid)) = (in_time, &kid) {
+            known_ahead(self, ask.house, kid)?;
+        }
         let Some(token) = self.read_token(at, ask.house, (&value, around))? else { return Ok(()) };
         let same = |scope: &Option<jeton_core::name::Scope>| {
             scope.as_ref().is_some_and(|scope| scope.is_within(&token.scope) && token.scope.is_within(scope))
@@ -355,11 +371,12 @@ impl Game {
                 expires_at: token.issued_at.plus_seconds(lifetime),
                 kid: None,
                 revoked: None,
+                in_time: true,
             });
         }
         looked.token = Some(self.model.tokens.len());
         let AccessToken { scope, audience, issued_at, expires_at, .. } = token;
-        self.model.tokens.push(Token { value, party, scope, audience, issued_at, expires_at, kid, revoked: None });
+        self.model.tokens.push(Token { value, party, scope, audience, issued_at, expires_at, kid, revoked: None, in_time });
         Ok(())
     }
 

@@ -4,6 +4,9 @@ use jeton_jose::{Algorithm, SigningKey, b64};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+/// How many test keys there are of each kind.
+pub const KEYS: usize = 8;
+
 /// A private key and its thumbprint.
 type Pair = (Vec<u8>, String);
 

@@ -5,6 +5,7 @@
 
 use jeton_core::name::{Key, Scope, Time};
 use jeton_core::record::{ApiKey, Client, Realm, ResourceServer, SigningKeyRecord};
+use std::collections::BTreeSet;
 
 /// The states of one thing, oldest first, each with the number of its change.
 #[derive(Clone, Debug)]
@@ -46,8 +47,14 @@ pub struct House {
     pub resources: Vec<ResourceServer>,
     /// Its signing keys.
     pub keys: History<Vec<SigningKeyRecord>>,
+    /// The key sets that the store had, each with the millisecond of the steady clock since when.
+    pub published: Vec<(i64, BTreeSet<String>)>,
+    /// Keys that an administrator put to use at once.
+    pub hurried: BTreeSet<String>,
     /// Number of the next test key.
     pub next_key: usize,
+    /// Number of its first test key.
+    pub first_key: usize,
 }
 
 /// A client and what it keeps for itself.
@@ -104,6 +111,8 @@ pub struct Token {
     pub kid: Option<String>,
     /// The change that ended it before its time.
     pub revoked: Option<u64>,
+    /// Whether that key was still the one to sign, by the store.
+    pub in_time: bool,
 }
 
 impl Token {

@@ -3,6 +3,7 @@
 use crate::model::Model;
 use bytes::Bytes;
 use http::{Request, Response};
+use jeton_core::admin::KeyWatch;
 use jeton_core::event::Event;
 use jeton_core::name::{Key, Time};
 use jeton_core::refusal::Fault;
@@ -26,6 +27,8 @@ pub struct Node {
     pub engine: Arc<Engine>,
     /// Counters and journal.
     pub tally: Tally,
+    /// What it has watched of signing keys.
+    pub watch: KeyWatch,
     wire: Wire,
     followed: u64,
     own: BTreeMap<Key, u64>,
@@ -47,7 +50,7 @@ impl Node {
         let engine = Arc::new(Engine::open(store, &SealKey::from_bytes(seal), world)?);
         let options = Options { sample_api: true, serves: |_| true };
         let wire = Wire::new(Arc::clone(&engine), options).map_err(|_| Fault::Broken("the built-in dialects are right"))?;
-        Ok(Self { engine, tally: Tally::new(), wire, followed: change, own: BTreeMap::new() })
+        Ok(Self { engine, tally: Tally::new(), watch: KeyWatch::default(), wire, followed: change, own: BTreeMap::new() })
     }
 
     /// Serves one request, finding out what it needs.

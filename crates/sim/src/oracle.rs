@@ -8,7 +8,7 @@ use crate::node::Node;
 use jeton_core::name::{Scope, Time};
 use jeton_core::record::{
     AccessTokenFormat, ApiKey, AudienceRule, AuthMethod, Client, ClientKind, GrantName, KeyState, Permission, Placement,
-    ScopeMeaning, ScopeOmitted,
+    ScopeMeaning, ScopeOmitted, SigningKeyRecord,
 };
 
 /// What must happen.
@@ -159,11 +159,15 @@ pub fn lives(model: &Model, node: &Node, now: Time, token: &Token) -> Verdict {
         parts.push(if change <= node.knows(token.mark()) { Verdict::Refuse } else { Verdict::Either });
     }
     if let AccessTokenFormat::Jwt { .. } = house.realm.settings.access_token.format {
-        let published = house
-            .keys
-            .since(node.knows(house.realm.key))
-            .map(|keys| keys.iter().any(|key| Some(&key.kid) == token.kid.as_ref() && key.state != KeyState::Gone));
-        parts.push(verdict(published));
+        let states = house.keys.since(node.knows(house.realm.key));
+        let state =
+            |keys: &Vec<SigningKeyRecord>| keys.iter().find(|key| Some(&key.kid) == token.kid.as_ref()).map(|key| key.state);
+        parts.push(verdict(states.map(state).flat_map(|state| match state {
+            None | Some(KeyState::Gone { .. }) => vec![false],
+            Some(KeyState::Active { .. } | KeyState::Retiring { .. }) => vec![true],
+            // Another node uses it already: this one knows when that may be, by its own clock.
+            Some(KeyState::Next) => vec![true, false],
+        })));
         // A token from the future is refused (RFC 8725 §3.10); clocks may differ by ten seconds.
         if token.issued_at.seconds() > now.seconds() + jeton_jose::jwt::CLOCK_SKEW {
             return Verdict::Refuse;

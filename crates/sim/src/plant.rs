@@ -34,6 +34,10 @@ pub enum Plant {
     LoseEvents,
     /// A call to one realm is answered by another one.
     MixRealms,
+    /// A successor signs as soon as it is published.
+    HurryKeys,
+    /// A key that retires is read as one whose tokens have all ended.
+    EndKeys,
 }
 
 /// A store that may lie.
@@ -62,7 +66,7 @@ impl PlantedView<'_> {
     }
 
     fn bend(&self, kind: &Kind, mut row: Row) -> Row {
-        if kind.name != "client" {
+        if kind.name != if self.plant == Plant::EndKeys { "signing_key" } else { "client" } {
             return row;
         }
         let mut body: serde_json::Value = serde_json::from_slice(&row.body).unwrap_or_default();
@@ -75,6 +79,7 @@ impl PlantedView<'_> {
                     scope.push(more);
                 }
             }
+            Plant::EndKeys if body["state"]["is"] == "retiring" => body["state"]["until"] = body["state"]["since"].clone(),
             _ => return row,
         }
         row.body = body.to_string().into_bytes();

@@ -1,6 +1,6 @@
 //! Playing a seed: so many steps of so many actors, each looked at, until a promise is broken or the play is over.
 
-use crate::actor::{CAST, weather};
+use crate::actor::{CAST, keys, weather};
 use crate::game::Game;
 use crate::plant::Plant;
 use crate::watch::{Broken, Weather};
@@ -48,7 +48,7 @@ pub fn play(seed: u64, plant: Plant) -> Played {
 
 fn step(game: &mut Game) -> Result<(), Broken> {
     let seconds = game.chance.below(90);
-    game.now = game.now.plus_seconds(i64::try_from(seconds).unwrap_or(0));
+    game.pass(i64::try_from(seconds).unwrap_or(0));
     for node in 0..game.nodes.len() {
         if game.chance.once_in(2) {
             game.nodes[node].follow(game.now, &game.model);
@@ -59,6 +59,9 @@ fn step(game: &mut Game) -> Result<(), Broken> {
     }
     if game.chance.once_in(3) {
         game.arrive()?;
+    }
+    if game.chance.once_in(2) {
+        keys::rotator(game)?;
     }
     let whole: usize = CAST.iter().map(|(weight, _)| weight).sum();
     let mut at = game.chance.below(whole);

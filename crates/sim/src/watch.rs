@@ -49,6 +49,10 @@ pub const NO_RAW_VALUE: &str = "no-raw-value";
 pub const SCOPE_WITHIN_GRANT: &str = "scope-within-grant";
 /// A JWT verifies under the keys that its realm publishes when it is issued.
 pub const VERIFIES_AT_ISSUE: &str = "verifies-at-issue";
+/// A JWT verifies under the key set that its realm published one cache time before it is issued, unless somebody was in a hurry.
+pub const VERIFIES_AHEAD: &str = "verifies-ahead";
+/// A key goes only after the last token that it signed, unless it is revoked.
+pub const KEY_OUTLIVES_TOKENS: &str = "key-outlives-tokens";
 /// What was acknowledged stays.
 pub const NOTHING_IS_LOST: &str = "nothing-is-lost";
 

@@ -99,6 +99,8 @@ fn planted_faults_are_noticed() {
         (Plant::LeakSecret, watch::NO_RAW_VALUE),
         (Plant::LoseEvents, watch::ONE_EVENT),
         (Plant::MixRealms, watch::ONE_EVENT),
+        (Plant::HurryKeys, watch::VERIFIES_AHEAD),
+        (Plant::EndKeys, watch::KEY_OUTLIVES_TOKENS),
     ] {
         let noticed = (0..40)
             .map(|seed| play(seed, plant))

@@ -2,6 +2,7 @@
 //!
 //! Both keep one table per kind of record, with the same columns and indexes, derived from [`jeton_core::record::KINDS`].
 
+mod backup;
 mod pool;
 mod postgres;
 mod schema;
@@ -10,6 +11,7 @@ mod statement;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use postgres::PostgresStore;
+pub use backup::{Counts, each_page, schema_version, write_backup};
+pub use postgres::{PostgresStore, Present};
 pub use schema::{Dialect, golden_schema};
-pub use sqlite::SqliteStore;
+pub use sqlite::{Replacement, SqliteReader, SqliteStore};

@@ -134,6 +134,8 @@ fn table(sql: &mut String, dialect: Dialect, kind: &Kind) {
         lines.push(format!("  \"{}\" {ty}", column.name));
     }
     lines.push(format!("  \"body\" {body} NOT NULL"));
+    // The placeholders of PostgreSQL have none.
+    lines.push(format!("  \"checksum\" {integer} NOT NULL DEFAULT 0"));
     write!(sql, "CREATE TABLE \"{}\" (\n{}\n{}", kind.name, lines.join(",\n"), dialect.table_end()).expect("a string grows");
 }
 

@@ -8,7 +8,9 @@ use jeton_core::record::{Kind, Value};
 use jeton_core::store::{Fault, Order, Place, Row, Scan};
 
 /// The columns that every kind has, in the order in which they are read and written.
-const FIXED: [&str; 5] = ["key", "version", "body_version", "expires_at", "body"];
+const FIXED: [&str; 6] = ["key", "version", "body_version", "expires_at", "body", "checksum"];
+/// Where the declared columns of a row that is read begin.
+pub(crate) const DECLARED: usize = FIXED.len();
 
 /// Text and parameters of one question.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,27 +53,27 @@ pub(crate) fn insert(dialect: Dialect, kind: &Kind) -> String {
     let name = kind.name;
     let columns: Vec<&str> = kind.columns.iter().map(|column| column.name).collect();
     let names: String = columns.iter().map(|column| format!(", \"{column}\"")).collect();
-    let values: String = (6..6 + columns.len()).map(|number| format!(", {}", dialect.parameter(number))).collect();
+    let values: String = (7..7 + columns.len()).map(|number| format!(", {}", dialect.parameter(number))).collect();
     let set: String = columns.iter().map(|column| format!(", \"{column}\" = excluded.\"{column}\"")).collect();
-    let [key, now, body_version, end, body] = [1, 2, 3, 4, 5].map(|number| dialect.parameter(number));
+    let [key, now, body_version, end, body, checksum] = [1, 2, 3, 4, 5, 6].map(|number| dialect.parameter(number));
     format!(
-        "INSERT INTO \"{name}\" (\"key\", \"version\", \"body_version\", \"expires_at\", \"body\"{names}) \
-         VALUES ({key}, 1, {body_version}, {end}, {body}{values}) \
+        "INSERT INTO \"{name}\" (\"key\", \"version\", \"body_version\", \"expires_at\", \"body\", \"checksum\"{names}) \
+         VALUES ({key}, 1, {body_version}, {end}, {body}, {checksum}{values}) \
          ON CONFLICT (\"key\") DO UPDATE SET \"version\" = 1, \"body_version\" = excluded.\"body_version\", \
-         \"expires_at\" = excluded.\"expires_at\", \"body\" = excluded.\"body\"{set} \
+         \"expires_at\" = excluded.\"expires_at\", \"body\" = excluded.\"body\", \"checksum\" = excluded.\"checksum\"{set} \
          WHERE \"{name}\".\"version\" = 0 OR \"{name}\".\"expires_at\" <= {now}"
     )
 }
 
 /// New contents; parameters: [`parameters`].
 pub(crate) fn replace(dialect: Dialect, kind: &Kind) -> String {
-    let set: String = (kind.columns.iter().zip(6..))
+    let set: String = (kind.columns.iter().zip(7..))
         .map(|(column, number)| format!(", \"{}\" = {}", column.name, dialect.parameter(number)))
         .collect();
-    let [key, body_version, end, body] = [1, 3, 4, 5].map(|number| dialect.parameter(number));
+    let [key, body_version, end, body, checksum] = [1, 3, 4, 5, 6].map(|number| dialect.parameter(number));
     format!(
         "UPDATE \"{}\" SET \"version\" = \"version\" + 1, \"body_version\" = {body_version}, \"expires_at\" = {end}, \
-         \"body\" = {body}{set} WHERE \"key\" = {key} AND {}",
+         \"body\" = {body}, \"checksum\" = {checksum}{set} WHERE \"key\" = {key} AND {}",
         kind.name,
         present(dialect, kind, 2)
     )
@@ -89,14 +91,48 @@ pub(crate) fn delete(dialect: Dialect, kind: &Kind) -> String {
     format!("DELETE FROM \"{}\" WHERE \"key\" = {key} AND {present}", kind.name)
 }
 
-/// Key, now, body version, end, body and the declared columns of a row that is written.
-pub(crate) fn parameters(row: &Row, now: Time) -> Result<Vec<Value>, Fault> {
+/// Reads every row of a kind in the order of keys, also those that have ended.
+pub(crate) fn every(kind: &Kind) -> String {
+    format!("SELECT {} FROM \"{}\" ORDER BY \"key\"", selected(kind), kind.name)
+}
+
+/// A row as another store had it; parameters: [`copied`].
+pub(crate) fn copy(dialect: Dialect, kind: &Kind) -> String {
+    let values: Vec<String> = (1..=FIXED.len() + kind.columns.len()).map(|number| dialect.parameter(number)).collect();
+    format!("INSERT INTO \"{}\" ({}) VALUES ({})", kind.name, selected(kind), values.join(", "))
+}
+
+/// All columns of a row, in the order in which they are read.
+pub(crate) fn copied(kind: &Kind, row: &Row) -> Result<Vec<Value>, Fault> {
+    let version = i64::try_from(row.version).unwrap_or(i64::MAX);
+    let mut values = parameters(kind, row, Time::from_millis(0))?;
+    // Key, now, body version, end …: the moment gives way to the version.
+    values[1] = Value::Integer(version);
+    Ok(values)
+}
+
+/// Key, now, body version, end, body, checksum and the declared columns of a row that is written.
+pub(crate) fn parameters(kind: &Kind, row: &Row, now: Time) -> Result<Vec<Value>, Fault> {
     let body = String::from_utf8(row.body.clone()).map_err(|_| Fault::Broken("a row's body is not JSON"))?;
     let end = row.expires_at.map_or(Value::Null, |end| Value::Integer(end.millis()));
-    let mut values =
-        vec![row.key.into(), Value::Integer(now.millis()), Value::Integer(row.body_version.into()), end, Value::Text(body)];
+    let mut values = vec![
+        row.key.into(),
+        Value::Integer(now.millis()),
+        Value::Integer(row.body_version.into()),
+        end,
+        Value::Text(body),
+        Value::Integer(row.checksum(kind)),
+    ];
     values.extend(row.columns.iter().cloned());
     Ok(values)
+}
+
+/// A row as it was read, unless it is not what was written.
+pub(crate) fn whole(kind: &Kind, row: Row, checksum: i64) -> Result<Row, Fault> {
+    if row.checksum(kind) == checksum {
+        return Ok(row);
+    }
+    Err(Fault::Corrupt(format!("{} {}: it is not what was written, its checksum is wrong", kind.name, row.key)))
 }
 
 /// For each unique index, how to remove an ended row that still holds the values of this one.

@@ -6,13 +6,15 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_T
 use http::{HeaderValue, Request, Response, StatusCode};
 use jeton_core::endpoint::ANSWER_ALGORITHM;
 use jeton_core::grant::GRANTS;
-use jeton_core::record::{AccessTokenFormat, AuthMethod, ResourceServer};
+use jeton_core::record::{AccessTokenFormat, AuthMethod, KEYS_KEPT, ResourceServer};
 use jeton_core::snapshot::RealmState;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// How long a key set may be kept, in seconds. A key is published at least this long before it is used.
 pub const KEYS_MAX_AGE: u32 = 300;
+
+const _: () = assert!(KEYS_MAX_AGE as i64 == KEYS_KEPT, "keys are published ahead for as long as key sets are kept");
 
 /// The members of a metadata document, in the dialect's order.
 #[must_use]

@@ -29,6 +29,8 @@ pub struct Context<'a> {
     pub data: &'a DataKeys,
     /// The dialects that a realm can be made from; the first is the default.
     pub dialects: &'a [DialectOffer],
+    /// Whether other nodes may work on the same store.
+    pub shared: bool,
 }
 
 /// Whether what a command decides is written.
@@ -115,6 +117,13 @@ impl<'a, 'v> Act<'a, 'v> {
     /// Whether a token of a realm was ended before its time.
     pub(super) fn is_revoked(&mut self, realm: &Realm, token: &Genuine) -> Result<bool, AdminStop> {
         Ok(is_revoked(self.records, realm.key, token)?)
+    }
+
+    /// A record goes.
+    pub(super) fn delete<R: Record>(&mut self, record: &R) {
+        if self.mode == Mode::Write {
+            self.records.delete(record);
+        }
     }
 
     /// Writes down what was changed. `detail` holds names and new values, never a secret.

@@ -4,7 +4,7 @@ use super::act::{ADMIN_REALM, ADMIN_RESOURCE, Act};
 use super::{AREAS, AdminStop, show};
 use crate::name::{Issuer, Label, Mount, RealmName, ResourceIdentifier, ScopeToken, Time, Title};
 use crate::record::{
-    AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, Placement, Profile, Realm, RealmSettings,
+    AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, KeySettings, Placement, Profile, Realm, RealmSettings,
     ResourceServer, ScopeEntry, ScopeSettings, Staleness, Status,
 };
 use crate::snapshot::RealmState;
@@ -88,6 +88,7 @@ fn realm(act: &mut Act<'_, '_>, issuer: &Issuer) -> Result<Realm, AdminStop> {
             scope: ScopeSettings::default(),
             basic: BasicEncoding::Form,
             staleness: Staleness::default(),
+            keys: KeySettings::default(),
         },
     })
 }

@@ -51,6 +51,8 @@ pub enum Effect {
     Explains,
     /// It changes records, with an audit record for each change.
     Changes,
+    /// The same, and it ends at once what others rely on: the command line asks first.
+    Destroys,
 }
 
 /// Something a command takes.

@@ -16,11 +16,14 @@ mod command;
 mod credential;
 mod dialect_offer;
 pub mod document;
+mod key_plan;
 mod permission;
 mod realm;
 mod resource;
+mod rotation;
 mod secret;
 mod show;
+mod signing_key;
 mod stop;
 mod token;
 mod token_revoke;
@@ -31,12 +34,14 @@ pub use bootstrap::{bootstrap, is_admin_realm};
 pub use command::{Answer, Column, Command, Effect, Field, FieldKind, Param, ParamKind, ParamNeed};
 pub use credential::{API_KEY_PREFIX, SECRET_PREFIX, is_generated};
 pub use dialect_offer::DialectOffer;
+pub use key_plan::{KeyWatch, KeysDue};
+pub use rotation::{Rotated, rotate};
 pub use stop::{AdminStop, Needed};
 
 /// The scopes of the admin API, each with its sentence.
 pub const AREAS: &[(&str, &str)] = &[
     ("admin:realms:read", "See realms and their signing keys."),
-    ("admin:realms:write", "Make, change and stop realms."),
+    ("admin:realms:write", "Make, change and stop realms, and rotate and revoke their signing keys."),
     ("admin:resources:read", "See APIs and their scopes."),
     ("admin:resources:write", "Make and change APIs and their scopes."),
     ("admin:clients:read", "See clients."),
@@ -53,6 +58,7 @@ pub const AREAS: &[(&str, &str)] = &[
 /// Every table of commands, in the order of the documentation.
 const TABLES: &[&[Command]] = &[
     realm::COMMANDS,
+    signing_key::COMMANDS,
     resource::COMMANDS,
     client::COMMANDS,
     secret::COMMANDS,

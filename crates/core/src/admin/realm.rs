@@ -3,14 +3,9 @@
 use super::command::{Answer, Command, Effect, Param, ParamKind};
 use super::document::{RealmEntry, Switch};
 use super::stop::Needed;
-use super::{Act, AdminStop, Args, DialectOffer, act::ADMIN_REALM, args::unknown, permission, show};
+use super::{Act, AdminStop, Args, DialectOffer, act::ADMIN_REALM, args::unknown, key_plan, permission, rotation, show};
 use crate::name::{Issuer, Label, Mount, RealmName, Time, Title};
-use crate::record::{
-    AccessTokenFormat, ClaimSource, KeyPurpose, KeyState, Profile, Realm, RealmSettings, SigningKeyRecord, Status, keys_of_realm,
-};
-use crate::refusal::Fault;
-use crate::store::Order;
-use jeton_jose::SigningKey;
+use crate::record::{AccessTokenFormat, ClaimSource, Profile, Realm, RealmSettings, Status};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -132,18 +127,6 @@ pub(super) const COMMANDS: &[Command] = &[
         effect: Effect::Changes,
         run: |act, args| switch(act, args, "realm.enable", Status::Active),
     },
-    Command {
-        name: "signing-key.list",
-        scope: READ,
-        summary: "List the signing keys of a realm.",
-        params: &[NAME],
-        answer: Answer::List(show::SIGNING_KEY),
-        examples: &[("jeton signing-key list acme", "which key signs, and which are still published")],
-        method: "GET",
-        path: "/v1/realms/{realm}/signing-keys",
-        effect: Effect::Reads,
-        run: signing_keys,
-    },
 ];
 
 fn create(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
@@ -192,13 +175,6 @@ fn switch(act: &mut Act<'_, '_>, args: &Args, action: &str, status: Status) -> R
     let after = Realm { status, not_before, ..before.clone() };
     keep(act, &before, &after, action)?;
     show::realm(&after)
-}
-
-fn signing_keys(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
-    let realm = act.realm(args.word("realm")?)?;
-    let mut keys = keys_of(act, &realm)?;
-    keys.sort_by_key(|key| key.key);
-    Ok(show::list(keys.iter().map(show::signing_key).collect::<Result<_, _>>()?, None))
 }
 
 /// What the arguments say about a realm, as a document's entry.
@@ -251,7 +227,7 @@ pub(super) fn make(act: &mut Act<'_, '_>, entry: &RealmEntry, others: &[Realm]) 
     revise(act, &mut realm, entry, others)?;
     act.may_change(&realm)?;
     act.insert(&realm)?;
-    sign(act, &realm)?;
+    rotation::follow_realm(act, &realm)?;
     Ok(realm)
 }
 
@@ -310,6 +286,7 @@ fn check(act: &Act<'_, '_>, realm: &Realm, others: &[Realm]) -> Result<(), Admin
     if waits.iter().any(|wait| !(1..=30 * 86_400).contains(wait)) {
         return Err(AdminStop::Invalid(format!("realm {name}: a staleness limit is 1 second to 30 days")));
     }
+    key_plan::check(realm, rotation::outlasted(act, realm))?;
     check_claims(realm)
 }
 
@@ -344,7 +321,7 @@ pub(super) fn keep(act: &mut Act<'_, '_>, before: &Realm, after: &Realm, action:
     let fields = show::differences(&show::realm(before)?, &show::realm(after)?);
     if !fields.is_empty() {
         act.update(after)?;
-        sign(act, after)?;
+        rotation::follow_realm(act, after)?;
         act.audit(after, action, after.name.to_string(), json!({ "fields": fields }))?;
     }
     Ok(fields)
@@ -393,36 +370,4 @@ fn overlay(base: &mut Value, over: &Value) {
         }
         (base, over) => *base = over.clone(),
     }
-}
-
-/// Gives the realm the key that its access tokens are signed with, unless it has one or needs none.
-fn sign(act: &mut Act<'_, '_>, realm: &Realm) -> Result<(), AdminStop> {
-    let AccessTokenFormat::Jwt { algorithm, .. } = realm.settings.access_token.format else {
-        return Ok(());
-    };
-    let serves = |key: &SigningKeyRecord| {
-        key.algorithm == algorithm && key.state == KeyState::Active && key.purpose == KeyPurpose::AccessToken
-    };
-    if act.mode == super::act::Mode::Rehearse || keys_of(act, realm)?.iter().any(serves) {
-        return Ok(());
-    }
-    let pkcs8 = &act.key_pair(algorithm)?.pkcs8;
-    let made = SigningKey::from_pkcs8(algorithm, pkcs8).map_err(|_| Fault::Broken("a key pair made for us cannot be read"))?;
-    let nonce = act.draw("sealing of a signing key");
-    let record = SigningKeyRecord {
-        key: act.new_key("signing key"),
-        realm: realm.key,
-        purpose: KeyPurpose::AccessToken,
-        algorithm,
-        kid: made.kid().to_owned(),
-        state: KeyState::Active,
-        sealed: act.data().seal_signing_key(nonce, realm.key, made.kid(), pkcs8),
-    };
-    act.insert(&record)?;
-    let target = format!("{}/signing-key/{}", realm.name, record.kid);
-    act.audit(realm, "signing-key.create", target, json!({ "algorithm": algorithm.name() }))
-}
-
-fn keys_of(act: &mut Act<'_, '_>, realm: &Realm) -> Result<Vec<SigningKeyRecord>, AdminStop> {
-    Ok(act.records.scan(keys_of_realm(realm.key), None, Order::Ascending, super::act::MOST_ROWS)?)
 }

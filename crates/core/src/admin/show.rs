@@ -2,7 +2,7 @@
 
 use super::{AdminStop, Field, FieldKind};
 use crate::name::Time;
-use crate::record::{ApiKey, Client, ClientKind, ClientSecret, Realm, ResourceServer, SigningKeyRecord, Status};
+use crate::record::{ApiKey, Client, ClientKind, ClientSecret, Realm, ResourceServer, Status};
 use crate::refusal::Fault;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -82,15 +82,6 @@ pub(super) const API_KEY: &[Field] = &[
     Field::shown("expires_at", FieldKind::Time, "From then on it is refused."),
     Field::shown("last_used_at", FieldKind::Time, "When it last served, true to about a minute."),
     Field::hidden("created_at", FieldKind::Time, "When it was made or imported."),
-];
-
-/// A signing key, as it is shown.
-pub(super) const SIGNING_KEY: &[Field] = &[
-    Field::shown("kid", Text, "RFC 7638 thumbprint."),
-    Field::shown("algorithm", Text, "The one algorithm it is used with."),
-    Field::shown("purpose", Text, "What it signs."),
-    Field::shown("state", Text, "next, active, retiring or gone."),
-    Field::shown("created_at", FieldKind::Time, "When it was made."),
 ];
 
 /// One hour of a client, as it is shown.
@@ -189,14 +180,6 @@ pub(super) fn api_key(key: &ApiKey, last_used_at: Option<Time>) -> Value {
     });
     status(&mut view, &key.status);
     view
-}
-
-/// A signing key.
-pub(super) fn signing_key(key: &SigningKeyRecord) -> Result<Value, AdminStop> {
-    Ok(json!({
-        "kid": key.kid, "algorithm": key.algorithm.name(), "purpose": word(&key.purpose)?, "state": word(&key.state)?,
-        "created_at": moment(key.key.created_at()),
-    }))
 }
 
 fn status(view: &mut Value, status: &Status) {

@@ -75,7 +75,7 @@ fn signed(known: Known<'_>, world: &World<'_>, change: &mut Changing<'_, '_>, cl
 fn signing_key(known: Known<'_>, world: &World<'_>, records: &mut Records<'_>, pair: &KeyPair) -> Result<Arc<SigningKey>, Fault> {
     let realm = known.realm.realm.key;
     let keys: Vec<SigningKeyRecord> = records.scan(keys_of_realm(realm), None, Order::Ascending, MOST_KEYS)?;
-    let serves = |key: &&SigningKeyRecord| key.purpose == KeyPurpose::Introspection && key.state == KeyState::Active;
+    let serves = |key: &&SigningKeyRecord| key.purpose == KeyPurpose::Introspection && key.state.is_active();
     if let Some(record) = keys.iter().find(serves) {
         return known.data.open_signing_key(record).map(Arc::new);
     }
@@ -88,7 +88,9 @@ fn signing_key(known: Known<'_>, world: &World<'_>, records: &mut Records<'_>, p
         purpose: KeyPurpose::Introspection,
         algorithm: pair.algorithm,
         kid: made.kid().to_owned(),
-        state: KeyState::Active,
+        published_at: world.now,
+        state: KeyState::Active { from: world.now },
+        outlasted: known.realm.realm.settings.access_token.lifetime,
         sealed: known.data.seal_signing_key(nonce, realm, made.kid(), &pair.pkcs8),
     })?;
     records.insert(&Audit {

@@ -26,12 +26,12 @@ pub use client::{
 pub use installation::{DataKey, Installation};
 pub use journal::{JournalEntry, entries_of_client, entries_of_request};
 pub use realm::{
-    AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, ClaimRow, ClaimShape, ClaimSource, Permission, Profile,
-    Realm, RealmSettings, ScopeMeaning, ScopeOmitted, ScopeSettings, Staleness, realm_by_name,
+    AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, ClaimRow, ClaimShape, ClaimSource, KEYS_KEPT,
+    KeySettings, Permission, Profile, Realm, RealmSettings, ScopeMeaning, ScopeOmitted, ScopeSettings, Staleness, realm_by_name,
 };
 pub use resource_server::{Operation, Placement, ResourceServer, ScopeEntry, resource_by_identifier, resources_of_realm};
 pub use revocation::{Revocation, Revoked, revocation_of};
-pub use signing_key::{KeyPurpose, KeyState, SigningKeyRecord, keys_of_realm};
+pub use signing_key::{KeyEnd, KeyPurpose, KeyState, SigningKeyRecord, keys_of_realm};
 pub use token_family::{TokenFamily, families_of_client};
 pub use usage::{LastUse, Usage, usage_of_client};
 

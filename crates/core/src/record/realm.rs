@@ -91,6 +91,28 @@ pub struct RealmSettings {
     /// How long a node that is cut off from a shared store goes on.
     #[serde(default)]
     pub staleness: Staleness,
+    /// How signing keys rotate.
+    #[serde(default)]
+    pub keys: KeySettings,
+}
+
+/// How the signing keys of a realm rotate by themselves, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeySettings {
+    /// How long a key signs until its successor does.
+    pub rotate_after: i64,
+    /// How long a key is published before it signs: at least as long as verifiers keep the key set.
+    pub publish_ahead: i64,
+}
+
+/// How long verifiers may keep a realm's key set, in seconds.
+pub const KEYS_KEPT: i64 = 300;
+
+impl Default for KeySettings {
+    fn default() -> Self {
+        Self { rotate_after: 90 * 86_400, publish_ahead: KEYS_KEPT }
+    }
 }
 
 /// How long a node that is cut off from a shared store goes on, in seconds since it last heard of it. A single machine is never stale.

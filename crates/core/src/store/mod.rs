@@ -13,6 +13,7 @@ mod records;
 
 pub use crate::refusal::Fault;
 pub use memory::{MemoryStore, Planned};
+pub(crate) use records::decode;
 pub use records::{Changing, Reader, Records};
 
 /// How long a change is kept in the log: twice as long as a node may be cut off and go on.
@@ -49,6 +50,33 @@ impl Row {
     pub fn values(&self, kind: &Kind, columns: &[&str]) -> Vec<Value> {
         let value = |name: &&str| kind.columns.iter().zip(&self.columns).find(|(column, _)| column.name == *name);
         columns.iter().map(|name| value(name).map_or(Value::Null, |(_, value)| value.clone())).collect()
+    }
+
+    /// A checksum over everything that a write of the row says, so that a store notices when a disk gives back something else.
+    /// The row's version is not part of it: it also grows without a write.
+    #[must_use]
+    pub fn checksum(&self, kind: &Kind) -> i64 {
+        let mut bytes = Vec::with_capacity(self.body.len() + 256);
+        let mut part = |tag: u8, part: &[u8]| {
+            bytes.push(tag);
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part);
+        };
+        part(0, kind.name.as_bytes());
+        part(1, self.key.as_bytes());
+        part(2, &self.body_version.to_be_bytes());
+        part(3, &self.expires_at.map_or_else(Vec::new, |end| end.millis().to_be_bytes().to_vec()));
+        part(4, &self.body);
+        for value in &self.columns {
+            match value {
+                Value::Null => part(5, &[]),
+                Value::Integer(number) => part(6, &number.to_be_bytes()),
+                Value::Text(text) => part(7, text.as_bytes()),
+                Value::Bytes(bytes) => part(8, bytes),
+            }
+        }
+        let digest = jeton_jose::sha256(&bytes);
+        i64::from_be_bytes(std::array::from_fn(|index| digest[index]))
     }
 }
 

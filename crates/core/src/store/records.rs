@@ -194,24 +194,18 @@ fn encode<R: Record>(record: &R) -> Result<Row, Fault> {
     })
 }
 
-fn decode<R: Record>(row: &Row) -> Result<R, Fault> {
-    row.record()
-}
-
-impl Row {
-    /// The record that is kept in the row.
-    pub fn record<R: Record>(&self) -> Result<R, Fault> {
-        let corrupt = |cause: serde_json::Error| Fault::Corrupt(format!("{} {}: {cause}", R::KIND.name, self.key));
-        if self.body_version == R::KIND.version {
-            return serde_json::from_slice(&self.body).map_err(corrupt);
-        }
-        if self.body_version > R::KIND.version {
-            return Err(Fault::Foreign(format!("{} {} was written by a newer version", R::KIND.name, self.key)));
-        }
-        let mut body = serde_json::from_slice(&self.body).map_err(corrupt)?;
-        for version in self.body_version..R::KIND.version {
-            body = R::upgrade(version, body);
-        }
-        serde_json::from_value(body).map_err(corrupt)
+/// A record from its row, whatever version of its form was written.
+pub(crate) fn decode<R: Record>(row: &Row) -> Result<R, Fault> {
+    let corrupt = |cause: serde_json::Error| Fault::Corrupt(format!("{} {}: {cause}", R::KIND.name, row.key));
+    if row.body_version == R::KIND.version {
+        return serde_json::from_slice(&row.body).map_err(corrupt);
     }
+    if row.body_version > R::KIND.version {
+        return Err(Fault::Foreign(format!("{} {} was written by a newer version", R::KIND.name, row.key)));
+    }
+    let mut body = serde_json::from_slice(&row.body).map_err(corrupt)?;
+    for version in row.body_version..R::KIND.version {
+        body = R::upgrade(version, body);
+    }
+    serde_json::from_value(body).map_err(corrupt)
 }

@@ -8,7 +8,7 @@ use crate::refusal::Why;
 use crate::snapshot::{Memory, RealmState};
 use crate::verified::AccessToken;
 use crate::world::{Stop, World};
-use jeton_jose::{JoseError, jwt, sha256};
+use jeton_jose::{JoseError, KeySet, jwt, sha256};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -85,8 +85,11 @@ fn in_time(token: &AccessToken, now: Time) -> Result<(), Why> {
 
 fn open_jwt(realm: &RealmState, typ: &str, rows: &[ClaimRow], now: Time, presented: &str) -> Result<AccessToken, Why> {
     let expect = jwt::Expect { issuer: realm.realm.issuer.as_str(), audiences: &[], typ: &[typ], now: now.seconds(), leeway: 0 };
-    let claims =
-        jwt::verify(presented.as_bytes(), &realm.accepted, &expect).map_err(|error| explain(realm, presented, &error))?;
+    let verify = |keys: &KeySet| jwt::verify(presented.as_bytes(), keys, &expect);
+    let claims = verify(&realm.accepted).or_else(|error| {
+        let mut upcoming = realm.upcoming.iter().filter(|(from, _)| error == JoseError::UnknownKey && now >= *from);
+        upcoming.find_map(|(_, key)| verify(key).ok()).ok_or_else(|| explain(realm, presented, &error))
+    })?;
     let value = |source: ClaimSource| rows.iter().find(|row| row.from == source).and_then(|row| claims.all.get(&row.name));
     // Where tokens have no claim for the client, it is the subject; where they have, it must be there (RFC 9068 §2.2).
     let names_client = rows.iter().any(|row| row.from == ClaimSource::ClientId);

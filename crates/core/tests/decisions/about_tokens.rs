@@ -245,7 +245,9 @@ fn a_key_that_goes_takes_its_remembered_tokens_along() {
     let house = house(|_, _| {});
     let token = house.token(1);
     assert!(house.lives(&token) && house.lives(&token));
-    for (state, lives) in [(KeyState::Retiring, true), (KeyState::Gone, false), (KeyState::Retiring, true)] {
+    let retiring = KeyState::Retiring { from: NOW, since: NOW, until: NOW.plus_seconds(3600) };
+    let gone = KeyState::Gone { since: NOW, end: KeyEnd::Revoked };
+    for (state, lives) in [(retiring, true), (gone, false), (retiring, true)] {
         house.write(|records, _| {
             let record: SigningKeyRecord = records.read(key("signing key"))?.expect("a key");
             Ok(records.update(&SigningKeyRecord { state, ..record })?)

@@ -193,6 +193,11 @@ fn key_sets_are_strict_and_bounded() {
     let named = |at: usize| changed(Algorithm::Es256, json!({ "kid": format!("key {at}") }));
     assert_eq!(set((0..64).map(named).collect()), Ok(64));
     assert_eq!(set((0..65).map(named).collect()), Err(JoseError::TooLarge));
+    let own = |count: usize| {
+        let keys = (0..count).map(|at| PublicKey::from_jwk(named(at).as_object().expect("an object"), None).expect("a key"));
+        KeySet::from_keys(keys).map(|set| set.iter().len())
+    };
+    assert_eq!((own(1024), own(1025)), (Ok(1024), Err(JoseError::TooLarge)));
     for (text, error) in [
         ("[]", JoseError::Malformed),
         ("{}", JoseError::Malformed),

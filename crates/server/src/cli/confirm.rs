@@ -34,17 +34,33 @@ pub fn accepted(reach: &Reach, command: &Command, given: Given) -> Result<Value,
     Ok(reach.run(command, given)?)
 }
 
+/// Asks before something ends that others rely on.
+pub fn destruction(command: &Command) -> Result<(), CliError> {
+    tell(command.summary);
+    if yes("Do it?")? { Ok(()) } else { Err(CliError("nothing was changed; say --yes to do it without being asked".into())) }
+}
+
 /// Asks a question; without a terminal the answer is no.
 pub fn yes(question: &str) -> Result<bool, CliError> {
+    Ok(matches!(answer(question, "[y/N]")?.as_deref(), Some("y" | "Y" | "yes")))
+}
+
+/// Asks a question whose answer is yes unless somebody says no; without a terminal it is yes.
+pub fn yes_unless_no(question: &str) -> Result<bool, CliError> {
+    Ok(!matches!(answer(question, "[Y/n]")?.as_deref(), Some("n" | "N" | "no")))
+}
+
+/// What somebody says to a question, if somebody is there.
+fn answer(question: &str, choice: &str) -> Result<Option<String>, CliError> {
     if !somebody_is_there() {
-        return Ok(false);
+        return Ok(None);
     }
     let unreadable = |error: std::io::Error| CliError(format!("the answer cannot be read: {error}"));
     let mut terminal = std::io::stderr();
-    write!(terminal, "{question} [y/N] ").and_then(|()| terminal.flush()).map_err(unreadable)?;
+    write!(terminal, "{question} {choice} ").and_then(|()| terminal.flush()).map_err(unreadable)?;
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).map_err(unreadable)?;
-    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+    Ok(Some(line.trim().to_owned()))
 }
 
 fn somebody_is_there() -> bool {

@@ -7,6 +7,9 @@ mod print;
 mod reach;
 mod words;
 
+pub use confirm::yes_unless_no;
+pub use print::Look;
+
 use crate::settings::{Settings, flags};
 use clap::{Arg, ArgAction, ArgMatches};
 use jeton_core::admin::{Answer, Command, Effect};
@@ -32,7 +35,7 @@ impl From<Failure> for CliError {
 }
 
 /// What every command of an administrator takes: where the installation is, and how to answer.
-const PLACE: &[&str] = &["config", "data", "database_url", "seal_key_file"];
+pub const PLACE: &[&str] = &["config", "data", "database_url", "seal_key_file"];
 
 /// Every command of this directory.
 pub fn commands() -> Vec<clap::Command> {
@@ -53,6 +56,9 @@ pub fn run(name: &str, matches: &ArgMatches) -> Result<ExitCode, CliError> {
     match command.answer {
         Answer::Plan => plan(&reach, command, given, matches, look),
         Answer::One(_) | Answer::List(_) => {
+            if command.effect == Effect::Destroys && !matches.get_flag("yes") {
+                confirm::destruction(command)?;
+            }
             let answer = confirm::accepted(&reach, command, given)?;
             print::answer(command, &answer, look)?;
             Ok(ExitCode::SUCCESS)

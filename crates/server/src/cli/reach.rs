@@ -55,7 +55,7 @@ impl Reach {
                 return Self::by_socket(stream);
             }
             match effect {
-                Effect::Changes => {}
+                Effect::Changes | Effect::Destroys => {}
                 _ if settings.data.exists() => {}
                 Effect::Explains => return Self::nothing(settings),
                 Effect::Reads => {

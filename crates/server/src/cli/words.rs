@@ -2,7 +2,7 @@
 
 use super::CliError;
 use clap::{Arg, ArgAction, ArgMatches};
-use jeton_core::admin::{Answer, Command, Param, ParamKind, ParamNeed, commands};
+use jeton_core::admin::{Answer, Command, Effect, Param, ParamKind, ParamNeed, commands};
 
 /// The nouns, each with its verbs. `common` adds what every command takes.
 pub fn nouns(common: &impl Fn(clap::Command) -> clap::Command) -> Vec<clap::Command> {
@@ -59,6 +59,10 @@ fn clap_command(word: &'static str, command: &'static Command) -> clap::Command 
     if matches!(command.answer, Answer::Plan) {
         let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue);
         built = built.arg(yes.help("Make the changes without asking"));
+    }
+    if command.effect == Effect::Destroys {
+        let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue);
+        built = built.arg(yes.help("Do it without asking"));
     }
     built
 }

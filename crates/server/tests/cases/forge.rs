@@ -32,13 +32,14 @@ pub struct Forge {
 impl Forge {
     /// Starts a server that knows the key and signs with another.
     pub fn start() -> Self {
-        Self::with_key(KeyState::Retiring)
+        let now = Time::from_seconds(now());
+        Self::with_key(KeyPurpose::AccessToken, KeyState::Retiring { from: now, since: now, until: now.plus_seconds(3600) })
     }
 
-    /// Starts a server where the key is in this state.
-    pub fn with_key(state: KeyState) -> Self {
+    /// Starts a server where the key has this purpose and is in this state.
+    pub fn with_key(purpose: KeyPurpose, state: KeyState) -> Self {
         let mut key = None;
-        let server = Server::start_prepared(&text("fixture.toml"), |data| key = Some(plant_key(data, state)));
+        let server = Server::start_prepared(&text("fixture.toml"), |data| key = Some(plant_key(data, purpose, state)));
         let key = key.expect("a key was planted");
         liveness(&server).expect("the server is well");
         let before = Before::of(&server);
@@ -146,7 +147,7 @@ pub fn changed(mut value: Value, changes: Value) -> Value {
 }
 
 /// Gives the realm `acme` a signing key that we know, as an administrator's import would.
-fn plant_key(data: &Path, state: KeyState) -> SigningKey {
+fn plant_key(data: &Path, purpose: KeyPurpose, state: KeyState) -> SigningKey {
     let random = Random::from_seed([7; 32]);
     let (facts, request_id) = (Facts::default(), RequestId::parse("planting-00000001").expect("an id"));
     let world = World { now: Time::from_seconds(now()), random: &random, request_id: &request_id, facts: &facts };
@@ -158,10 +159,12 @@ fn plant_key(data: &Path, state: KeyState) -> SigningKey {
     let record = SigningKeyRecord {
         key: Key::new(world.now, random.draw("key")),
         realm,
-        purpose: KeyPurpose::AccessToken,
+        purpose,
         algorithm: Algorithm::Es256,
         kid: key.kid().to_owned(),
+        published_at: world.now,
         state,
+        outlasted: 3600,
         sealed: engine.data().seal_signing_key(random.draw("nonce"), realm, key.kid(), &pkcs8),
     };
     engine

@@ -1,8 +1,9 @@
 //! Tokens whose header, form or signature is forged: rows JW-01 to JW-09, JW-17 to JW-26 of the attack catalogue.
 
-use crate::forge::{Forge, ISSUER, changed, claims, hmac, public_forms};
+use crate::forge::{self, Forge, ISSUER, changed, claims, hmac, public_forms};
 use crate::harness::http;
-use jeton_core::record::KeyState;
+use jeton_core::name::Time;
+use jeton_core::record::{KeyEnd, KeyPurpose, KeyState};
 use jeton_jose::{Algorithm, SigningKey, b64};
 use serde_json::{Value, json};
 use std::net::TcpListener;
@@ -254,12 +255,26 @@ fn jw_23_an_odd_signature_is_none() {
     forge.close();
 }
 
+/// Access tokens and ID tokens have keys of their own, whatever a dialect's `typ` is.
 #[test]
 fn jw_26_a_key_counts_from_its_first_use_to_its_end() {
-    for (state, status) in [(KeyState::Active, 200), (KeyState::Retiring, 200), (KeyState::Gone, 401), (KeyState::Next, 401)] {
-        let mut forge = Forge::with_key(state);
+    use KeyPurpose::{AccessToken, IdToken};
+    let now = Time::from_seconds(forge::now());
+    let active = KeyState::Active { from: now };
+    let retiring = KeyState::Retiring { from: now, since: now, until: now.plus_seconds(3600) };
+    let gone = |end| KeyState::Gone { since: now, end };
+    for (purpose, state, status) in [
+        (AccessToken, active, 200),
+        (AccessToken, retiring, 200),
+        (AccessToken, gone(KeyEnd::Revoked), 401),
+        (AccessToken, gone(KeyEnd::Outlived), 401),
+        (AccessToken, KeyState::Next, 401),
+        (IdToken, active, 401),
+        (IdToken, retiring, 401),
+    ] {
+        let mut forge = Forge::with_key(purpose, state);
         let token = forge.with_claims(json!({}));
-        assert_eq!(forge.status(&token, "/acme/data"), status, "a token of a key that is {state:?}");
+        assert_eq!(forge.status(&token, "/acme/data"), status, "a token of a key for {purpose:?} that is {state:?}");
     }
 }
 

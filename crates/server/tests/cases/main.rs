@@ -12,6 +12,7 @@ mod invariants;
 mod ledger;
 mod replay;
 mod revocation;
+mod rotation;
 
 use replay::{directory, replay};
 

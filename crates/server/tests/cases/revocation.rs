@@ -87,12 +87,15 @@ fn rv_05_what_was_acknowledged_as_revoked_is_so_after_a_crash() {
 #[test]
 fn what_is_revoked_on_one_node_is_dead_on_the_other() {
     let Some(postgres) = PostgresForTests::start() else { return };
-    let (url, seal_key) = (postgres.url(), "5a".repeat(32));
-    let one = Server::start_over(&url, &seal_key);
+    let seal_key = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(seal_key.path(), "5a".repeat(32)).expect("written");
+    let place =
+        ["--database-url".to_owned(), postgres.url(), "--seal-key-file".to_owned(), seal_key.path().display().to_string()];
+    let one = Server::start_over(&place);
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), text("fixture.toml")).expect("written");
     run(&one, &["apply", &file.path().to_string_lossy(), "--yes"]);
-    let two = Server::start_over(&url, &seal_key);
+    let two = Server::start_over(&place);
     let mut waits = Vec::new();
     for _ in 0..10 {
         let token = token(&one);
@@ -121,7 +124,7 @@ fn what_is_revoked_on_one_node_is_dead_on_the_other() {
     // A node that starts later knows what was revoked before.
     let token = token_that_lives(&one);
     assert_eq!(revoke(&two, &token).status, Some(200));
-    let three = Server::start_over(&url, &seal_key);
+    let three = Server::start_over(&place);
     assert!(!is_active(&three, &token));
 }
 

@@ -7,7 +7,7 @@ pub mod http;
 use jeton_jose::SealKey;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -20,7 +20,9 @@ const START: Duration = Duration::from_secs(20);
 /// A running `jeton serve`.
 pub struct Server {
     child: Child,
-    directory: TempDir,
+    data: PathBuf,
+    /// Goes with the server, unless the test keeps the directory itself.
+    _directory: Option<TempDir>,
     log: Arc<Mutex<Vec<u8>>>,
     /// The public listener.
     pub listen: SocketAddr,
@@ -45,30 +47,41 @@ impl Server {
         let applied = jeton(&data, &["apply", &file.to_string_lossy(), "--yes"]);
         assert!(applied.status.success(), "jeton apply failed:\n{}", said(&applied));
         prepare(&data);
-        Self::serve(directory, &[])
+        let mut server = Self::on(&data).unwrap_or_else(|said| panic!("{said}"));
+        server._directory = Some(directory);
+        server
     }
 
-    /// As [`Server::start`], as one of several nodes over one database.
-    pub fn start_over(database: &str, seal_key: &str) -> Self {
+    /// Starts a node whose store is elsewhere, as these arguments say.
+    pub fn start_over(arguments: &[String]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        Self::serve(directory, &[("JETON_DATABASE_URL", database), ("JETON_SEAL_KEY", seal_key)])
+        let mut server = Self::on_with(&directory.path().join("data"), arguments).unwrap_or_else(|said| panic!("{said}"));
+        server._directory = Some(directory);
+        server
     }
 
     /// Kills the process as a power cut would, and starts another one over what it left.
     pub fn kill_and_start_again(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let empty = tempfile::tempdir().expect("a temporary directory");
-        let directory = std::mem::replace(&mut self.directory, empty);
-        *self = Self::serve(directory, &[]);
+        let directory = self._directory.take();
+        let data = directory.as_ref().expect("it has a directory of its own").path().join("data");
+        *self = Self::on(&data).unwrap_or_else(|said| panic!("{said}"));
+        self._directory = directory;
     }
 
-    fn serve(directory: TempDir, environment: &[(&str, &str)]) -> Self {
+    /// Starts a server on a data directory that is there; or else what it said instead of listening.
+    pub fn on(data: &Path) -> Result<Self, String> {
+        Self::on_with(data, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn on_with(data: &Path, arguments: &[String]) -> Result<Self, String> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_jeton"))
-            .envs(environment.iter().copied())
             .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .args(["--sample-api", "true", "--log-format", "json", "--data"])
-            .arg(directory.path().join("data"))
+            .arg(data)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -81,13 +94,16 @@ impl Server {
         loop {
             let said = String::from_utf8_lossy(&log.lock().expect("no reader panics")).into_owned();
             if let Some((listen, ops, admin)) = addresses(&said) {
-                return Self { child, directory, log, listen, ops, admin };
+                return Ok(Self { child, data: data.to_owned(), _directory: None, log, listen, ops, admin });
             }
             let ended = child.try_wait().expect("the child can be asked");
             if ended.is_some() || Instant::now() > deadline {
                 let _ = child.kill();
                 let _ = child.wait();
-                panic!("the server does not listen ({ended:?}); it said:\n{said}");
+                // What it said last may still be on its way.
+                thread::sleep(Duration::from_millis(50));
+                let said = String::from_utf8_lossy(&log.lock().expect("no reader panics")).into_owned();
+                return Err(format!("the server does not listen ({ended:?}); it said:\n{said}"));
             }
             thread::sleep(Duration::from_millis(5));
         }
@@ -95,12 +111,17 @@ impl Server {
 
     /// Runs a command of the same binary on the data of this server.
     pub fn command(&self, arguments: &[&str]) -> Output {
-        jeton(&self.directory.path().join("data"), arguments)
+        jeton(&self.data, arguments)
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.data.clone()
     }
 
     /// The permissions of a file in the data directory.
     pub fn mode_of(&self, file: &str) -> u32 {
-        let metadata = std::fs::metadata(self.directory.path().join("data").join(file)).expect("the file is there");
+        let metadata = std::fs::metadata(self.data.join(file)).expect("the file is there");
         std::os::unix::fs::PermissionsExt::mode(&metadata.permissions())
     }
 

@@ -6,9 +6,9 @@ use crate::game::{Around, Game};
 use crate::model::{HeldKey, HeldSecret, History};
 use crate::watch::{self, Broken};
 use jeton_core::name::{Key, ScopeToken, Time};
-use jeton_core::record::{ApiKey, Client, ClientKind, KeyState, SigningKeyRecord, Status, keys_of_realm};
+use jeton_core::record::{ApiKey, Client, ClientKind, Status};
 use jeton_core::refusal::Fault;
-use jeton_core::store::{CommitError, Order, Planned};
+use jeton_core::store::{CommitError, Planned};
 use jeton_core::world::Stop;
 
 /// What is done to a client.
@@ -21,7 +21,7 @@ pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
     match game.chance.below(10) {
         0 => new_api_key(game, party),
         1 => switch_api_key(game),
-        2 => rotate(game),
+        2 | 3 => super::keys::step(game),
         _ => change_client(game, party),
     }
 }
@@ -104,7 +104,7 @@ fn end_secret(game: &mut Game) -> (String, Change) {
 
 /// How far a change came.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Told {
+pub(super) enum Told {
     /// It was acknowledged.
     Done,
     /// It failed, or its answer was lost.
@@ -146,7 +146,7 @@ fn update(game: &Game, node: usize, around: &Around, (key, change): (Key, &Chang
     if done.is_ok() { Told::Done } else { Told::Unknown }
 }
 
-fn acknowledged(result: Result<(), Stop>) -> Result<Told, Broken> {
+pub(super) fn acknowledged(result: Result<(), Stop>) -> Result<Told, Broken> {
     match result {
         Ok(()) => Ok(Told::Done),
         Err(Stop::Fault(Fault::Unavailable(_))) => Ok(Told::Unknown),
@@ -189,7 +189,7 @@ fn agree(game: &mut Game, party: usize, before: &Client, changes: [(usize, Told,
     Ok(())
 }
 
-fn maybe_crash(game: &mut Game) {
+pub(super) fn maybe_crash(game: &mut Game) {
     if game.chance.once_in(6) {
         let node = game.chance.below(game.nodes.len());
         game.crash(node);
@@ -244,46 +244,5 @@ fn switch_api_key(game: &mut Game) -> Result<(), Broken> {
         game.nodes[at].made(key.key, change);
     }
     game.model.api_keys[held].states.push(change, stored);
-    game.settle()
-}
-
-/// Every key of a realm moves one place on, next, active, retiring, gone, and a new one is published.
-fn rotate(game: &mut Game) -> Result<(), Broken> {
-    let at = game.chance.below(game.nodes.len());
-    let house = game.chance.below(game.model.houses.len());
-    let mut kept = game.model.houses[house].clone();
-    let engine = game.nodes[at].engine.clone();
-    let mut maker = Maker { now: game.now, chance: &mut game.chance, data: engine.data() };
-    let Some(next) = maker.signing_key(&mut kept, KeyState::Next) else { return Ok(()) };
-    let realm = kept.realm.key;
-    game.scribe.note(format!("the administrator at node {at} rotates the keys of {}", kept.realm.name));
-    let around = game.around();
-    let told: Result<(), Stop> = engine.transact(&around.world(), |records, _| {
-        let keys: Vec<SigningKeyRecord> = records.scan(keys_of_realm(realm), None, Order::Ascending, 100)?;
-        // A key is published before it is used: without a next one there is nothing to move on.
-        let moves = keys.iter().any(|key| key.state == KeyState::Next);
-        for mut key in keys.into_iter().filter(|_| moves) {
-            key.state = match key.state {
-                KeyState::Next => KeyState::Active,
-                KeyState::Active => KeyState::Retiring,
-                KeyState::Retiring | KeyState::Gone => KeyState::Gone,
-            };
-            records.update(&key)?;
-        }
-        Ok(records.insert(&next)?)
-    });
-    let told = acknowledged(told)?;
-    let stored: Vec<SigningKeyRecord> =
-        game.stored::<SigningKeyRecord>(|_| true).into_iter().filter(|key| key.realm == realm).collect();
-    let there = stored.iter().any(|key| key.key == next.key);
-    if told == Told::Done && !there {
-        return Err(Broken::new(watch::NOTHING_IS_LOST, "an acknowledged rotation is not there"));
-    }
-    let change = game.model.next_change();
-    game.model.houses[house].next_key = kept.next_key;
-    game.model.houses[house].keys.push(change, stored);
-    if told == Told::Done {
-        game.nodes[at].made(realm, change);
-    }
     game.settle()
 }

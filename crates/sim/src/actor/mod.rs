@@ -9,6 +9,7 @@ mod admin;
 mod confused;
 mod honest;
 mod hostile;
+pub(crate) mod keys;
 mod revoker;
 mod thief;
 pub(crate) mod weather;

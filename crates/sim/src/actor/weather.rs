@@ -24,6 +24,11 @@ pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
 
 fn forward(game: &mut Game) {
     let seconds = *game.chance.pick(&[600, 3590, 3600, 3601, 40 * 86_400]);
+    if game.chance.once_in(2) {
+        game.pass(seconds);
+        game.scribe.note(format!("{seconds} seconds pass"));
+        return;
+    }
     game.now = game.now.plus_seconds(seconds);
     game.scribe.note(format!("the clock jumps forward by {seconds} seconds"));
 }

@@ -266,8 +266,8 @@ fn write_step(write: &Write, batch: &Batch) -> Result<Step, Failure> {
     let now = batch.now;
     let by_key = |key: &Key| Ok(vec![(*key).into(), Value::Integer(now.millis())]);
     let (sql, values) = match write {
-        Write::Insert(kind, row) => (statement::insert(Dialect::Postgresql, kind), statement::parameters(row, now)),
-        Write::Replace(kind, row) => (statement::replace(Dialect::Postgresql, kind), statement::parameters(row, now)),
+        Write::Insert(kind, row) => (statement::insert(Dialect::Postgresql, kind), statement::parameters(kind, row, now)),
+        Write::Replace(kind, row) => (statement::replace(Dialect::Postgresql, kind), statement::parameters(kind, row, now)),
         Write::Touch(kind, key) => (statement::touch(Dialect::Postgresql, kind), by_key(key)),
         Write::Delete(kind, key) => (statement::delete(Dialect::Postgresql, kind), by_key(key)),
     };

@@ -6,16 +6,18 @@
 mod commit;
 mod connection;
 mod feed;
+mod fill;
 mod read;
 
 use crate::pool::{Lease, Pool};
 use crate::schema::MIGRATIONS;
 use connection::{Connection, Failure, Server};
 use feed::{Bell, Ear};
+pub use fill::Present;
 use jeton_core::name::Time;
 use jeton_core::record::KINDS;
 use jeton_core::store::{
-    BATCHES_KEPT_SECONDS, Batch, CHANGES_KEPT_SECONDS, Change, CommitError, Fault, Position, Reading, Store,
+    BATCHES_KEPT_SECONDS, Batch, CHANGES_KEPT_SECONDS, Change, CommitError, Fault, Position, Reading, Store, View,
 };
 use read::PostgresView;
 use std::sync::Arc;
@@ -44,6 +46,16 @@ impl PostgresStore {
         let database = Arc::new(Database { server, pool: Pool::new(CONNECTIONS) });
         let bell = Bell::hang(Arc::clone(&database))?;
         Ok(Self { database, bell, ear: Ear::default() })
+    }
+}
+
+impl PostgresStore {
+    /// Connects to the database of this URL and fills it with every row of a view, in one transaction. Refused while any other
+    /// process is connected, and where a store is, unless it may be replaced.
+    pub fn fill(url: &str, view: &mut dyn View, present: Present, progress: &mut dyn FnMut(u64)) -> Result<(), Fault> {
+        let mut connection = Server::parse(url)?.open()?;
+        connection::migrate(&mut connection, MIGRATIONS)?;
+        fill::fill(&mut connection, view, present, progress)
     }
 }
 

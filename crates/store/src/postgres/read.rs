@@ -4,7 +4,7 @@ use super::Database;
 use super::connection::{Connection, Failure};
 use crate::pool::Lease;
 use crate::schema::Dialect;
-use crate::statement;
+use crate::statement::{self, DECLARED};
 use bytes::BytesMut;
 use futures_util::future::join;
 use jeton_core::name::{Key, Time};
@@ -42,8 +42,12 @@ impl<'a> PostgresView<'a> {
             Some(connection) => ask(connection, sql, parameters).map_err(Failure::into_fault)?,
             None => self.begin(sql, parameters)?,
         };
-        let decoded = rows.iter().map(|row| decode(kind, row));
-        decoded.map(|row| row.map_err(|error| Fault::Corrupt(format!("a row of {}: {error}", kind.name)))).collect()
+        let decoded = rows.iter().map(|row| {
+            let (row, checksum) =
+                decode(kind, row).map_err(|error| Fault::Corrupt(format!("a row of {}: {error}", kind.name)))?;
+            statement::whole(kind, row, checksum)
+        });
+        decoded.collect()
     }
 
     /// Begins, and asks the first question in the same round trip. An idle connection may have been lost: it is replaced once.
@@ -154,18 +158,20 @@ pub(super) fn key(row: &tokio_postgres::Row, place: usize) -> Result<Key, Box<dy
     Ok(Key::from_bytes(bytes.try_into()?))
 }
 
-fn decode(kind: &'static Kind, row: &tokio_postgres::Row) -> Result<Row, Box<dyn Error + Sync + Send>> {
-    let columns = (kind.columns.iter().zip(5..)).map(|(column, place)| match column.ty {
+/// A row and the checksum beside it.
+fn decode(kind: &'static Kind, row: &tokio_postgres::Row) -> Result<(Row, i64), Box<dyn Error + Sync + Send>> {
+    let columns = (kind.columns.iter().zip(DECLARED..)).map(|(column, place)| match column.ty {
         ColumnType::Text => Ok(row.try_get::<_, Option<String>>(place)?.map_or(Value::Null, Value::Text)),
         ColumnType::Integer => Ok(row.try_get::<_, Option<i64>>(place)?.map_or(Value::Null, Value::Integer)),
         ColumnType::Bytes => Ok(row.try_get::<_, Option<Vec<u8>>>(place)?.map_or(Value::Null, Value::Bytes)),
     });
-    Ok(Row {
+    let found = Row {
         key: key(row, 0)?,
         version: row.try_get::<_, i64>(1)?.cast_unsigned(),
         body_version: u32::try_from(row.try_get::<_, i64>(2)?)?,
         columns: columns.collect::<Result<_, tokio_postgres::Error>>()?,
         expires_at: row.try_get::<_, Option<i64>>(3)?.map(Time::from_millis),
         body: row.try_get::<_, Body<'_>>(4)?.0.to_vec(),
-    })
+    };
+    Ok((found, row.try_get(5)?))
 }

@@ -4,11 +4,17 @@
 
 mod directory;
 mod read;
+mod reader;
+mod replace;
+mod wal;
 mod write;
 mod writer;
 
 use crate::pool::Pool;
 use crate::schema::MIGRATIONS;
+pub use reader::SqliteReader;
+pub use replace::Replacement;
+
 use directory::DataDirectory;
 use jeton_core::name::Time;
 use jeton_core::store::{Batch, Change, CommitError, Fault, Position, Reading, Store};
@@ -75,8 +81,18 @@ impl Store for SqliteStore {
     }
 }
 
+/// A connection to a new file of our schema, whose writer syncs it at the end himself.
+pub(crate) fn export_connection(path: &Path) -> Result<Connection, Fault> {
+    directory::new_file(path, MIGRATIONS)
+}
+
+/// Values on their way into a statement.
+pub(crate) fn parameters(values: &[jeton_core::record::Value]) -> impl Iterator<Item = read::Parameter<'_>> {
+    values.iter().map(read::Parameter)
+}
+
 /// What an error of SQLite means to the caller.
-fn fault(error: &rusqlite::Error) -> Fault {
+pub(crate) fn fault(error: &rusqlite::Error) -> Fault {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
             Fault::Corrupt(format!("jeton.db: {error}"))

@@ -2,7 +2,7 @@
 
 use super::fault;
 use crate::schema::Dialect;
-use crate::statement;
+use crate::statement::{self, DECLARED};
 use jeton_core::name::{Key, Time};
 use jeton_core::record::{Kind, Value};
 use jeton_core::store::{Change, Fault, Position, Row, Scan, View};
@@ -16,7 +16,7 @@ pub(super) struct SqliteView<'a> {
 }
 
 /// A value on its way into a statement.
-pub(super) struct Parameter<'a>(pub(super) &'a Value);
+pub(crate) struct Parameter<'a>(pub(super) &'a Value);
 
 impl ToSql for Parameter<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -60,20 +60,29 @@ fn rows(connection: &Connection, kind: &'static Kind, sql: &str, parameters: &[V
         Ok(found)
     };
     let found = read().map_err(|error: rusqlite::Error| fault(&error))?;
-    found.into_iter().map(|row| row.map_err(|error| Fault::Corrupt(format!("a row of {}: {error}", kind.name)))).collect()
+    found.into_iter().collect()
 }
 
-fn decode(kind: &'static Kind, row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    let body: String = row.get(4)?;
-    let columns = (5..5 + kind.columns.len()).map(|place| value(row, place)).collect::<rusqlite::Result<_>>()?;
-    Ok(Row {
-        key: Key::from_bytes(row.get(0)?),
-        version: row.get::<_, i64>(1)?.cast_unsigned(),
-        body_version: row.get(2)?,
-        columns,
-        expires_at: row.get::<_, Option<i64>>(3)?.map(Time::from_millis),
-        body: body.into_bytes(),
-    })
+/// A row as it was written; one that is not is named.
+pub(super) fn decode(kind: &'static Kind, row: &rusqlite::Row<'_>) -> Result<Row, Fault> {
+    let key = row.get(0).map_err(|error| Fault::Corrupt(format!("a row of {}: {error}", kind.name)))?;
+    let key = Key::from_bytes(key);
+    let read = || {
+        let body: String = row.get(4)?;
+        let columns = (0..kind.columns.len()).map(|place| value(row, DECLARED + place)).collect::<rusqlite::Result<_>>()?;
+        let found = Row {
+            key,
+            version: row.get::<_, i64>(1)?.cast_unsigned(),
+            body_version: row.get(2)?,
+            columns,
+            expires_at: row.get::<_, Option<i64>>(3)?.map(Time::from_millis),
+            body: body.into_bytes(),
+        };
+        Ok((found, row.get(5)?))
+    };
+    let read: rusqlite::Result<(Row, i64)> = read();
+    let (found, checksum) = read.map_err(|error| Fault::Corrupt(format!("{} {key}: {error}", kind.name)))?;
+    statement::whole(kind, found, checksum)
 }
 
 fn value(row: &rusqlite::Row<'_>, place: usize) -> rusqlite::Result<Value> {
@@ -104,4 +113,41 @@ pub(super) fn changes(connection: &Connection, after: Position, limit: usize) ->
 /// SQLite counts in 63 bits.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{SqliteReader, SqliteStore};
+    use jeton_core::name::{Key, Time};
+    use jeton_core::record::{LastUse, Record};
+    use jeton_core::store::{Batch, Fault, Row, Store, Write};
+
+    #[test]
+    fn a_row_that_was_changed_on_the_disk_is_named_and_others_are_read() {
+        let directory = tempfile::tempdir().expect("works");
+        let keys = [1, 2].map(|number| Key::from_bytes([number; 16]));
+        let store = SqliteStore::open(directory.path()).expect("opens");
+        let row = |key| Row { key, version: 1, body_version: 1, columns: Vec::new(), expires_at: None, body: b"[17]".to_vec() };
+        let writes = keys.iter().map(|key| Write::Insert(LastUse::KIND, row(*key))).collect();
+        store.commit(Batch { id: keys[0], now: Time::from_millis(0), guards: Vec::new(), writes }).expect("commits");
+        drop(store);
+        // What a flipped bit makes of it is still JSON, and still a well-formed database.
+        let connection = rusqlite::Connection::open(directory.path().join("jeton.db")).expect("opens");
+        connection.execute("UPDATE last_use SET body = '[16]' WHERE key = ?1", [keys[1].as_bytes()]).expect("changes");
+        drop(connection);
+        let store = SqliteStore::open(directory.path()).expect("opens");
+        let mut found = Vec::new();
+        let read = &mut |view: &mut dyn jeton_core::store::View| {
+            found = keys.iter().map(|key| view.get(LastUse::KIND, *key)).collect();
+            Ok(())
+        };
+        store.view(Time::from_millis(0), read).expect("reads");
+        assert_eq!(found[0], Ok(Some(row(keys[0]))));
+        let named = format!("last_use {}: it is not what was written", keys[1]);
+        assert!(matches!(&found[1], Err(Fault::Corrupt(told)) if told.starts_with(&named)), "{found:?}");
+        let mut walked = Vec::new();
+        let reader = SqliteReader::of_directory(directory.path()).expect("reads beside it");
+        reader.walk(LastUse::KIND, &mut |row| walked.push(row.is_ok())).expect("walks");
+        assert_eq!(walked, [true, false]);
+    }
 }

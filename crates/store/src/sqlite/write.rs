@@ -93,7 +93,7 @@ fn apply_one(connection: &Connection, write: &Write, now: Time) -> Result<usize,
 
 /// Writes a row; if a unique value is taken by a row that has ended, that one goes first.
 fn contents(connection: &Connection, kind: &Kind, row: &Row, (sql, now): (String, Time)) -> Result<usize, Failure> {
-    let parameters = statement::parameters(row, now).map_err(Failure::Fault)?;
+    let parameters = statement::parameters(kind, row, now).map_err(Failure::Fault)?;
     match run(connection, &sql, &parameters) {
         Err(Failure::Conflict) => {
             for rival in statement::clear_rivals(Dialect::Sqlite, kind, row, now) {

@@ -3,8 +3,8 @@
 //! After a failed sync nobody knows what the disk holds, and a second sync may lie. So the writer stops, reads go on, and the
 //! next start of the process recovers from the write-ahead log.
 
-use super::fault;
 use super::write::{self, Failure};
+use super::{directory, fault};
 use jeton_core::name::Time;
 use jeton_core::store::{Batch, CommitError, Fault, Position};
 use rusqlite::Connection;
@@ -56,7 +56,8 @@ impl Writer {
         };
         connection.wal_hook(Some(hook)).map_err(|error| fault(&error))?;
         let (jobs, queue) = channel();
-        let mut desk = Desk { connection, seq, progress: Arc::clone(&progress), wal_pages, stopped: None };
+        let stamp: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| fault(&error))?;
+        let mut desk = Desk { connection, seq, progress: Arc::clone(&progress), wal_pages, stopped: None, stamp, stamps: true };
         let thread = std::thread::Builder::new().name("jeton-store-writer".to_owned()).spawn(move || desk.work(&queue));
         let thread = thread.map_err(|error| Fault::Unavailable(format!("the writer thread cannot start: {error}")))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), progress })
@@ -109,6 +110,9 @@ struct Desk {
     progress: Arc<Progress>,
     wal_pages: Arc<AtomicI32>,
     stopped: Option<String>,
+    /// The file's stamp, and whether the next transaction begins a log and gives it the next one (see `wal`).
+    stamp: i32,
+    stamps: bool,
 }
 
 impl Desk {
@@ -128,6 +132,11 @@ impl Desk {
                 drop(answer.send(self.sweep(now, limit)));
             }
             self.checkpoint();
+        }
+        if self.stopped.is_none()
+            && let Err(Fault::Corrupt(cause)) = directory::stamp(&self.connection)
+        {
+            self.stop(&cause);
         }
     }
 
@@ -184,6 +193,11 @@ impl Desk {
         let mut seq = self.seq;
         // A transaction guard would borrow the connection for the whole group, so it is opened by hand.
         let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
+        let stamp = if self.stamps { self.stamp.wrapping_add(1) } else { self.stamp };
+        let begun = begun.and_then(|()| match self.stamps {
+            true => self.connection.pragma_update(None, "user_version", stamp),
+            false => Ok(()),
+        });
         let done = begun.and_then(|()| change(&mut self.connection, &mut seq));
         if let Err(error) = done {
             self.roll_back();
@@ -195,7 +209,7 @@ impl Desk {
             self.judge(&error);
             return Err(Fault::Unavailable(format!("the outcome of the commit is unknown: {error}")));
         }
-        self.seq = seq;
+        (self.seq, self.stamp, self.stamps) = (seq, stamp, false);
         Ok(())
     }
 
@@ -212,8 +226,11 @@ impl Desk {
             return;
         }
         self.wal_pages.store(0, Ordering::Relaxed);
-        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
-            self.judge(&error);
+        let copied = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+        match self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], copied) {
+            // Only a log that was copied whole is begun anew.
+            Ok((log, done)) => self.stamps |= log == done,
+            Err(error) => self.judge(&error),
         }
     }
 

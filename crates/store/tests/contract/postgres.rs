@@ -9,7 +9,7 @@ use jeton_store::testing::PostgresForTests;
 use std::sync::OnceLock;
 
 /// One server for this binary. Nobody drops it: its watchdog ends it with the process.
-fn server() -> Option<&'static PostgresForTests> {
+pub fn server() -> Option<&'static PostgresForTests> {
     static SERVER: OnceLock<Option<PostgresForTests>> = OnceLock::new();
     SERVER.get_or_init(PostgresForTests::start).as_ref()
 }

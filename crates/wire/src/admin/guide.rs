@@ -1,6 +1,6 @@
 //! The guide to the commands is written from their table: what each takes, where it stands in the API, and lines to paste.
 
-use jeton_core::admin::{AREAS, Answer, Command, Param, ParamKind, ParamNeed, commands};
+use jeton_core::admin::{AREAS, Answer, Command, Effect, Param, ParamKind, ParamNeed, commands};
 use std::fmt::Write;
 
 /// The guide as Markdown.
@@ -45,6 +45,9 @@ fn section(text: &mut String, command: &Command) {
     }
     if matches!(command.answer, Answer::Plan) {
         line(text, "It shows the changes first and asks; `--yes` makes them without asking.\n");
+    }
+    if command.effect == Effect::Destroys {
+        line(text, "The command line asks first; `--yes` does it without asking.\n");
     }
     line(text, "```sh");
     for (example, about) in command.examples {

@@ -1,0 +1,47 @@
+//! Faults: what the shipped binary promises when disks, files and machines do not do what they should.
+//!
+//! Each fault is a test that states its promise and prints its rounds. `cargo test` runs a short form;
+//! `JETON_FAULT_ROUNDS=10000 cargo test -p jeton --test faults f_32 -- --nocapture` runs a long one. Beside each fault stands a
+//! planted one: the judge of its rounds must notice what would be a broken promise.
+
+#[path = "../harness/mod.rs"]
+#[expect(dead_code, reason = "the cases of attacks need more of it")]
+mod harness;
+
+mod backups;
+mod damage;
+mod foreign;
+mod world;
+
+use std::io::Write;
+use std::time::Instant;
+
+/// A fault and what is promised under it.
+struct Fault {
+    row: &'static str,
+    promise: &'static str,
+}
+
+impl Fault {
+    /// Runs so many rounds, or as many as the environment says; every broken promise is told at the end.
+    fn rounds(&self, short: u64, mut round: impl FnMut(u64) -> Result<&'static str, String>) {
+        let given = std::env::var("JETON_FAULT_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+        let (rounds, started) = (given.unwrap_or(short), Instant::now());
+        let (mut broken, mut outcomes) = (Vec::new(), std::collections::BTreeMap::<_, u64>::new());
+        for number in 0..rounds {
+            match round(number) {
+                Ok(outcome) => *outcomes.entry(outcome).or_default() += 1,
+                Err(fault) => broken.push(format!("round {number}: {fault}")),
+            }
+            if broken.len() > 10 {
+                break;
+            }
+        }
+        let told: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+        let (row, promise, took) = (self.row, self.promise, started.elapsed().as_secs());
+        // Straight to the terminal, because the test harness swallows what a passing test prints.
+        let line = format!("{row}: {promise}\n{row}: {rounds} rounds in {took} s: {}\n", told.join(", "));
+        std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");
+        assert!(broken.is_empty(), "{row} is broken: {promise}\n{}", broken.join("\n"));
+    }
+}

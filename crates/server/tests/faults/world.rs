@@ -1,0 +1,132 @@
+//! The world of the faults: two realms, and clients of which is known what they may.
+
+use crate::harness::http::{self, Connection};
+use crate::harness::{Server, jeton, said};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jeton_wire::transcript::Answer;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// What stands in front of every secret, and must never be in a backup.
+pub const CANARY: &str = "SECR3T";
+
+/// A directory with a data directory in it.
+pub struct Room(TempDir);
+
+impl Room {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().expect("there is room for a directory"))
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+}
+
+/// A store with both realms, stopped in good order.
+pub fn settled() -> Room {
+    let room = Room::new();
+    let mut fixture = String::new();
+    for realm in ["acme", "beta"] {
+        fixture += &format!(
+            "[[realm]]\nname = \"{realm}\"\ntitle = \"{realm}\"\nissuer = \"https://{realm}.example\"\nmounts = [{{ path = \"/{realm}\" }}]\n\
+             dialect = \"rfc\"\nenvironment = \"test\"\n[[realm.resource]]\nidentifier = \"https://api.{realm}.example\"\ntitle = \"API\"\n\
+             scopes = [{{ scope = \"read\", sentence = \"Read.\" }}, {{ scope = \"write\", sentence = \"Write.\" }}]\n\
+             operations = [{{ method = \"GET\", path = \"/data\", scope = [\"read\"], answer = {{ data = 1 }} }}]\n"
+        );
+        let clients =
+            ["good".to_owned(), "stopped".to_owned()].into_iter().chain((0..60).map(|number| format!("other-{number}")));
+        for client in clients {
+            fixture += &format!(
+                "[[realm.client]]\nclient_id = \"{client}\"\ntitle = \"{client}\"\ntype = \"confidential\"\n\
+                 grants = [\"client_credentials\"]\nscope = [\"read\"]\nsecrets = [{{ name = \"main\", value = \"{CANARY}-{realm}-{client}\" }}]\n"
+            );
+        }
+    }
+    std::fs::write(room.path("fixture.toml"), fixture).expect("writes");
+    done(&room.data(), &["apply", &room.path("fixture.toml").to_string_lossy(), "--yes"]);
+    room
+}
+
+/// Runs a command that must succeed.
+pub fn done(data: &Path, arguments: &[&str]) -> String {
+    let output = jeton(data, arguments);
+    assert!(output.status.success(), "jeton {} failed:\n{}", arguments.join(" "), said(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs a command that must be refused, in one sentence.
+pub fn refused(data: &Path, arguments: &[&str]) -> String {
+    let output = jeton(data, arguments);
+    assert!(is_refusal(&output), "jeton {} should be refused in a sentence:\n{}", arguments.join(" "), said(&output));
+    said(&output)
+}
+
+/// Whether a command said no in one sentence.
+pub fn is_refusal(output: &Output) -> bool {
+    let told = String::from_utf8_lossy(&output.stderr);
+    output.status.code() == Some(1) && told.starts_with("jeton: ") && told.trim_end().lines().count() == 1
+}
+
+/// Asks a server to end in good order, and waits.
+pub fn end(mut server: Server) {
+    let asked = Command::new("kill").arg(server.pid().to_string()).status().expect("kill can be started");
+    assert!(asked.success());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while server.is_alive() {
+        assert!(Instant::now() < deadline, "the server does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Copies the files of a directory, if it is there, into a closed one.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("is made");
+    std::fs::set_permissions(to, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("is closed");
+    let Ok(entries) = std::fs::read_dir(from) else { return };
+    for entry in entries {
+        let path = entry.expect("an entry").path();
+        // The socket of a server that was killed is no file to copy.
+        if path.is_file() {
+            std::fs::copy(&path, to.join(path.file_name().expect("a name"))).expect("copies");
+        }
+    }
+}
+
+fn ask(server: &Server, request: &[u8]) -> Result<Answer, String> {
+    Connection::open(server.listen).and_then(|mut connection| connection.ask(request)).map(|received| received.answer)
+}
+
+/// Asks for a token.
+pub fn token(server: &Server, realm: &str, client: &str, secret: &str) -> Result<Answer, String> {
+    let basic = format!("Authorization: Basic {}", STANDARD.encode(format!("{client}:{secret}")));
+    ask(server, &http::form(&format!("/{realm}/token"), &[&basic], "grant_type=client_credentials"))
+}
+
+/// The token of a client that must get one.
+pub fn access_token(server: &Server, client: &str) -> String {
+    let answer = token(server, "acme", client, &format!("{CANARY}-acme-{client}")).expect("an answer");
+    text(&answer, "access_token").unwrap_or_else(|| panic!("no token:\n{}", answer.readable()))
+}
+
+/// A member of a JSON answer.
+pub fn text(answer: &Answer, name: &str) -> Option<String> {
+    let body: Value = serde_json::from_slice(&answer.body).ok()?;
+    body[name].as_str().map(str::to_owned)
+}
+
+/// The status of a call of the sample API.
+pub fn call(server: &Server, token: &str) -> Option<u16> {
+    ask(server, &http::get("/acme/data", &[&format!("Authorization: Bearer {token}")])).expect("an answer").status
+}
