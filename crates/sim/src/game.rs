@@ -1,12 +1,12 @@
 //! The game is a deployment in motion: its store, its nodes, what should be, and the one way to send a request and look at the answer.
 
 use crate::actor::keys::known_ahead;
-use crate::ask::{AboutAsk, Ask, TokenAsk, Wish};
+use crate::ask::{Ask, TokenAsk};
 use crate::chance::Chance;
 use crate::deployment::{self, Maker};
 use crate::model::{Model, Token};
 use crate::node::{Answered, Node};
-use crate::oracle::{self, Verdict};
+use crate::oracle;
 use crate::plant::{self, Plant, PlantedStore};
 use crate::scribe::Scribe;
 use crate::spell;
@@ -242,41 +242,6 @@ impl Game {
             return Ok(None);
         }
         Ok(Some(looked))
-    }
-
-    /// What was said about a token, or done to it, is right; what was ended is remembered as dead.
-    fn looked_at_token(&mut self, at: usize, ask: &AboutAsk, response: &Response<Bytes>) -> Result<(), Broken> {
-        let party = self.model.party(ask.by.house, &ask.by.client_id);
-        let place = self.model.tokens.iter().position(|token| token.value == ask.token && Some(token.party) == party);
-        let done = response.status().as_u16() == 200;
-        match (ask.wish, place) {
-            (Wish::Introspect, _) if !done => Ok(()),
-            (Wish::Introspect, place) => {
-                let right = place.map_or(Verdict::Refuse, |place| {
-                    oracle::lives(&self.model, &self.nodes[at], self.now, &self.model.tokens[place])
-                });
-                let said = if response.body().starts_with(br#"{"active":true"#) { Verdict::Pass } else { Verdict::Refuse };
-                if right == said || right == Verdict::Either {
-                    return Ok(());
-                }
-                Err(Broken::new(watch::RIGHTS, format!("a token is said to be {said:?} and is {right:?}")))
-            }
-            (Wish::Revoke, None) => Ok(()),
-            (Wish::Revoke, Some(place)) => {
-                // An answer that was lost may have been written.
-                let written = watch::digest(&self.store) != self.digest;
-                if !(done || written) {
-                    return Ok(());
-                }
-                let change = self.model.next_change();
-                let token = &mut self.model.tokens[place];
-                token.revoked.get_or_insert(change);
-                if done {
-                    self.nodes[at].made(token.mark(), change);
-                }
-                self.settle()
-            }
-        }
     }
 
     /// A request changes no row, whatever becomes of it.

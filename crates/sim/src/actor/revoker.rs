@@ -3,7 +3,10 @@
 use super::proper;
 use crate::ask::{AboutAsk, Ask, CallAsk, Wish};
 use crate::game::Game;
-use crate::watch::Broken;
+use crate::oracle::{self, Verdict};
+use crate::watch::{self, Broken};
+use bytes::Bytes;
+use http::Response;
 
 /// Ends a token, asks about one, or shows a dead one.
 pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
@@ -46,4 +49,41 @@ fn call(game: &mut Game, token: usize) -> Result<(), Broken> {
     let token = Some(game.model.tokens[token].value.clone());
     game.send("A revoker", &Ask::Call(CallAsk { house, resource, operation, token, api_key }))?;
     Ok(())
+}
+
+impl Game {
+    /// What was said about a token, or done to it, is right; what was ended is remembered as dead.
+    pub(crate) fn looked_at_token(&mut self, at: usize, ask: &AboutAsk, response: &Response<Bytes>) -> Result<(), Broken> {
+        let party = self.model.party(ask.by.house, &ask.by.client_id);
+        let place = self.model.tokens.iter().position(|token| token.value == ask.token && Some(token.party) == party);
+        let done = response.status().as_u16() == 200;
+        match (ask.wish, place) {
+            (Wish::Introspect, _) if !done => Ok(()),
+            (Wish::Introspect, place) => {
+                let right = place.map_or(Verdict::Refuse, |place| {
+                    oracle::lives(&self.model, &self.nodes[at], self.now, &self.model.tokens[place])
+                });
+                let said = if response.body().starts_with(br#"{"active":true"#) { Verdict::Pass } else { Verdict::Refuse };
+                if right == said || right == Verdict::Either {
+                    return Ok(());
+                }
+                Err(Broken::new(watch::RIGHTS, format!("a token is said to be {said:?} and is {right:?}")))
+            }
+            (Wish::Revoke, None) => Ok(()),
+            (Wish::Revoke, Some(place)) => {
+                // An answer that was lost may have been written.
+                let written = watch::digest(&self.store) != self.digest;
+                if !(done || written) {
+                    return Ok(());
+                }
+                let change = self.model.next_change();
+                let token = &mut self.model.tokens[place];
+                token.revoked.get_or_insert(change);
+                if done {
+                    self.nodes[at].made(token.mark(), change);
+                }
+                self.settle()
+            }
+        }
+    }
 }
