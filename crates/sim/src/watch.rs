@@ -5,7 +5,7 @@ use crate::model::Model;
 use crate::oracle::Verdict;
 use bytes::Bytes;
 use http::Response;
-use jeton_core::endpoint::CLOCK_BEHIND;
+use jeton_core::endpoint::{CLOCK_BEHIND, TOKEN_OF_LATER};
 use jeton_core::event::{Event, Outcome};
 use jeton_core::refusal::{Fault, Why};
 use jeton_core::store::{MemoryStore, Row};
@@ -94,7 +94,7 @@ impl Seen<'_> {
     fn rights(&self) -> Result<(), Broken> {
         let status = self.response.status().as_u16();
         let outcome = self.event.map(|event| &event.outcome);
-        let behind = matches!(outcome, Some(Outcome::Faulted(Fault::Unavailable(cause))) if cause == CLOCK_BEHIND);
+        let behind = matches!(outcome, Some(Outcome::Faulted(Fault::Unavailable(cause))) if [CLOCK_BEHIND, TOKEN_OF_LATER].contains(&cause.as_str()));
         if status >= 500 && !(status == 503 && (behind || self.weather == Weather::Outage)) {
             return Err(Broken::new(NO_FAULT, format!("status {status}: {:?}", self.event)));
         }

@@ -7,5 +7,5 @@ mod token;
 
 pub use about_token::{AboutToken, AnswerForm};
 pub use introspection::{ANSWER_ALGORITHM, introspect};
-pub use revocation::{Ending, revoke_token};
+pub use revocation::{Ending, TOKEN_OF_LATER, revoke_token};
 pub use token::{CLOCK_BEHIND, Stopped, TokenRequest, token};

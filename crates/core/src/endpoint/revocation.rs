@@ -10,6 +10,9 @@ use crate::store::Changing;
 use crate::token::{Revoking, genuine, revoke};
 use crate::world::{Stop, World};
 
+/// Why a token is not revoked when the clock went back behind its issue.
+pub const TOKEN_OF_LATER: &str = "a clock is wrong: the token is of later";
+
 /// Decides a request to revoke a token. Whatever it was, it is of no use to this client from then on; whether it was is in the
 /// answer for the log alone (RFC 7009 §2.2).
 pub fn revoke_token(
@@ -50,7 +53,7 @@ fn end(
     let token = match genuine(known.realm, world.now, presented) {
         Ok(token) => token,
         // It will be good in a moment, so this is not the time to say that it is dead.
-        Err(Why::TokenNotYetValid) => return Err(Fault::Unavailable("a clock is wrong: the token is of later".into()).into()),
+        Err(Why::TokenNotYetValid) => return Err(Fault::Unavailable(TOKEN_OF_LATER.into()).into()),
         // RFC 7009 §2.2: invalid tokens do not cause an error.
         Err(_) => return Ok(Ending::Nothing),
     };
