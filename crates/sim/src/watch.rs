@@ -56,6 +56,9 @@ pub const KEY_OUTLIVES_TOKENS: &str = "key-outlives-tokens";
 /// What was acknowledged stays.
 pub const NOTHING_IS_LOST: &str = "nothing-is-lost";
 
+/// Why a commit fails that the simulator spoils.
+pub const LOST: &str = "a commit whose answer was lost";
+
 /// Whether the store can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weather {
@@ -94,7 +97,7 @@ impl Seen<'_> {
     fn rights(&self) -> Result<(), Broken> {
         let status = self.response.status().as_u16();
         let outcome = self.event.map(|event| &event.outcome);
-        let behind = matches!(outcome, Some(Outcome::Faulted(Fault::Unavailable(cause))) if [CLOCK_BEHIND, TOKEN_OF_LATER].contains(&cause.as_str()));
+        let behind = matches!(outcome, Some(Outcome::Faulted(Fault::Unavailable(cause))) if [CLOCK_BEHIND, TOKEN_OF_LATER, LOST].contains(&cause.as_str()));
         if status >= 500 && !(status == 503 && (behind || self.weather == Weather::Outage)) {
             return Err(Broken::new(NO_FAULT, format!("status {status}: {:?}", self.event)));
         }
