@@ -272,7 +272,8 @@ mod tests {
         let (store, now) = (MemoryStore::new(), Time::from_millis(1));
         let seal = SealKey::from_bytes([7; 32]);
         let random = crate::world::Random::from_seed([1; 32]);
-        let (request_id, facts) = (crate::name::RequestId::parse("00000000").expect("an id"), crate::world::Facts::default());
+        let (request_id, facts) =
+            (crate::name::RequestId::parse("0000000000000000").expect("an id"), crate::world::Facts::default());
         let world = crate::world::World {
             now,
             random: &random,

@@ -217,6 +217,8 @@ refusals! {
         "The access token was issued for another API."
     TokenRevoked "token.revoked" InvalidToken 401 "The access token is invalid."
         "The token was revoked, or its application is disabled, suspended or gone."
+    TokenOfAnotherClient "token.of_another_client" InvalidToken 401 "The access token is invalid."
+        "The client wanted to revoke a token of another client. It was answered as always, and nothing was revoked: does it leak?"
     ScopeInsufficient "scope.insufficient" InsufficientScope 403 "The access token does not allow this operation."
         "Ask for a token with the scope that this operation needs."
 }

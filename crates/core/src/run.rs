@@ -5,12 +5,12 @@ use crate::client_auth::Known;
 use crate::endpoint::Stopped;
 use crate::name::{Issuer, Key, Time};
 use crate::record::{
-    Actor, ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, RegisteredOrigin, ResourceServer,
+    Actor, ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, RegisteredOrigin, ResourceServer, Revocation,
     SigningKeyRecord, client_by_id, holders_of_origin, key_by_hash, keys_of_realm, resources_of_realm,
 };
 use crate::refusal::Fault;
 use crate::snapshot::{DataKeys, Memory, RealmState};
-use crate::store::{CHANGES_KEPT_SECONDS, Changing, CommitError, Order, Position, Reader, Records, Store, Write};
+use crate::store::{CHANGES_KEPT_SECONDS, Changing, CommitError, Order, Place, Position, Reader, Records, Store, Write, decode};
 use crate::token::apply;
 use crate::world::{Facts, Need, Patience, Stop, World};
 use jeton_jose::{SealKey, b64};
@@ -22,6 +22,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 const MOST_RUNS: u32 = 64;
 /// Most rows of one list that belongs to a realm.
 const MOST_IN_REALM: usize = 10_000;
+/// Revocations that are read at once.
+const REVOCATIONS_AT_ONCE: usize = 10_000;
+/// So often are ended revocations forgotten.
+const TIDY_MILLIS: i64 = 30_000;
 /// Most realms.
 const MOST_REALMS: usize = 100_000;
 
@@ -35,6 +39,8 @@ pub struct Engine {
     followed: Mutex<Position>,
     /// When the change log was last read, as milliseconds since 1970.
     followed_at: AtomicI64,
+    /// When ended revocations were last forgotten, as milliseconds since 1970.
+    tidied_at: AtomicI64,
     /// Held while realms are read and swapped in, so that an older reading never replaces a newer one.
     refreshing: Mutex<()>,
 }
@@ -64,7 +70,8 @@ impl Engine {
         let followed = Mutex::new(store.position()?);
         let followed_at = AtomicI64::new(world.now.millis());
         let memory = Memory::new();
-        let engine = Self { store, data, memory, installation, followed, followed_at, refreshing: Mutex::new(()) };
+        let tidied_at = AtomicI64::new(world.now.millis());
+        let engine = Self { store, data, memory, installation, followed, followed_at, tidied_at, refreshing: Mutex::new(()) };
         engine.reload(world.now)?;
         Ok(engine)
     }
@@ -209,6 +216,10 @@ impl Engine {
     /// Follows what other processes wrote. Returns how many changes there were.
     pub fn follow(&self, now: Time) -> Result<usize, Fault> {
         const AT_ONCE: usize = 1000;
+        if now.millis() - self.tidied_at.load(Ordering::Relaxed) >= TIDY_MILLIS {
+            self.tidied_at.store(now.millis(), Ordering::Relaxed);
+            self.memory.revocations.forget_ended(now);
+        }
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = self.store.position()?;
         let changes = self.store.changes(*followed, AT_ONCE)?;
@@ -222,6 +233,7 @@ impl Engine {
         }
         if let Some(last) = changes.last() {
             let written: Vec<(&str, Key)> = changes.iter().map(|change| (change.kind.as_str(), change.key)).collect();
+            self.follow_revocations(now, &written)?;
             self.follow_keys(now, &written)?;
             *followed = last.position;
         }
@@ -230,8 +242,9 @@ impl Engine {
         Ok(changes.len())
     }
 
-    /// Reads every realm anew and forgets every client.
+    /// Reads every realm and every revocation anew and forgets every client.
     pub fn reload(&self, now: Time) -> Result<(), Fault> {
+        self.read_revocations(now)?;
         let all = Lookup { index: None, prefix: Vec::new(), guard: None };
         let realms: Vec<Realm> = self.read(now, |reader| reader.scan(all.clone(), None, Order::Ascending, MOST_REALMS))?;
         let mut keys: BTreeSet<Key> = realms.iter().map(|realm| realm.key).collect();
@@ -240,7 +253,30 @@ impl Engine {
         self.refresh_realms(now, &keys)
     }
 
+    fn read_revocations(&self, now: Time) -> Result<(), Fault> {
+        let all = || Lookup { index: None, prefix: Vec::new(), guard: None };
+        let mut after = None;
+        loop {
+            let page = |reader: &mut Reader<'_>| reader.scan(all(), after.clone(), Order::Ascending, REVOCATIONS_AT_ONCE);
+            let found: Vec<Revocation> = self.read(now, page)?;
+            found.iter().for_each(|found| self.memory.revocations.remember(found.realm, found.target, found.until));
+            match found.last() {
+                Some(last) if found.len() == REVOCATIONS_AT_ONCE => after = Some(Place { values: Vec::new(), key: last.key }),
+                _ => return Ok(()),
+            }
+        }
+    }
+
     fn follow_writes(&self, now: Time, writes: &[Write]) -> Result<(), Fault> {
+        // First, and from what was written itself: what was acknowledged as revoked is so whatever else fails.
+        for write in writes {
+            if let Write::Insert(kind, row) = write
+                && kind.name == Revocation::KIND.name
+            {
+                let made: Revocation = decode(row)?;
+                self.memory.revocations.remember(made.realm, made.target, made.until);
+            }
+        }
         let written: Vec<(&str, Key)> = writes
             .iter()
             .map(|write| match write {
@@ -249,6 +285,20 @@ impl Engine {
             })
             .collect();
         self.follow_keys(now, &written)
+    }
+
+    /// Reads the revocations of other nodes, all of them in one view.
+    fn follow_revocations(&self, now: Time, written: &[(&str, Key)]) -> Result<(), Fault> {
+        let keys: Vec<Key> = written.iter().filter(|(kind, _)| *kind == Revocation::KIND.name).map(|(_, key)| *key).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let read = |reader: &mut Reader<'_>| keys.iter().map(|key| reader.read::<Revocation>(*key)).collect();
+        let found: Vec<Option<Revocation>> = self.read(now, read)?;
+        for made in found.into_iter().flatten() {
+            self.memory.revocations.remember(made.realm, made.target, made.until);
+        }
+        Ok(())
     }
 
     fn follow_keys(&self, now: Time, written: &[(&str, Key)]) -> Result<(), Fault> {

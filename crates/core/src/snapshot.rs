@@ -5,9 +5,11 @@ use crate::record::{
     AccessTokenFormat, ApiKey, AudienceRule, Client, KeyPurpose, KeyState, Permission, Realm, ResourceServer, SigningKeyRecord,
 };
 use crate::refusal::Fault;
+use crate::revocations::Revocations;
+use crate::verified::Verified;
 use crate::world::{Facts, Need, Stop};
 use arc_swap::ArcSwap;
-use jeton_jose::{CompactSigner, KeySet, MacKey, SealKey, SigningKey, b64};
+use jeton_jose::{CompactSigner, KeySet, MacKey, PublicKey, SealKey, SigningKey, b64, sha256};
 use quick_cache::sync::Cache;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -82,6 +84,9 @@ fn signing_key_context(realm: Key, kid: &str) -> Vec<u8> {
     [realm.as_bytes(), kid.as_bytes()].concat()
 }
 
+/// The type of a signed answer about a token (RFC 9701 §5).
+pub const ANSWER_TYP: &str = "token-introspection+jwt";
+
 /// One realm, ready for use.
 #[derive(Debug)]
 pub struct RealmState {
@@ -99,6 +104,10 @@ pub struct RealmState {
     pub upcoming: Vec<(Time, KeySet)>,
     /// Signs access tokens; `None` if they are opaque, or while the key is being made.
     pub signer: Option<CompactSigner>,
+    /// Stands for everything by which a signed access token is verified: issuer, form and accepted keys.
+    pub verification: [u8; 32],
+    /// Signs answers about tokens (RFC 9701); `None` until one was asked for.
+    pub answer_signer: Option<CompactSigner>,
     /// Seals opaque access tokens.
     pub access_seal: SealKey,
     /// Seals refresh tokens that come with client credentials.
@@ -147,6 +156,8 @@ impl RealmState {
             AccessTokenFormat::Jwt { typ, .. } => signing.last().map(|key| CompactSigner::new(Arc::clone(key), typ)),
             AccessTokenFormat::Opaque => None,
         };
+        let answering = of(&|record| record.purpose == KeyPurpose::Introspection && record.state.is_active());
+        let answer_signer = answering.last().map(|key| CompactSigner::new(Arc::clone(key), ANSWER_TYP));
         let key_set = |keys: Vec<&Arc<SigningKey>>| {
             let keys = keys.into_iter().map(|key| key.public().clone());
             KeySet::from_keys(keys).map_err(|_| Fault::Broken("two keys of a realm share a kid, or they are too many"))
@@ -156,7 +167,7 @@ impl RealmState {
         let ahead = realm.settings.keys.publish_ahead;
         let next = keys.iter().filter(|record| record.purpose == KeyPurpose::AccessToken && record.state == KeyState::Next);
         let next = next.filter_map(|record| Some((record.published_at.plus_seconds(ahead), opened.get(&record.key)?)));
-        let upcoming = next.map(|(from, key)| Ok((from, key_set(vec![key])?))).collect::<Result<_, Fault>>()?;
+        let upcoming = next.map(|(from, key)| Ok((from, key_set(vec![key])?))).collect::<Result<Vec<(Time, KeySet)>, Fault>>()?;
         let mut scopes: BTreeMap<ScopeToken, Vec<usize>> = BTreeMap::new();
         for (index, resource) in resources.iter().enumerate().filter(|(_, resource)| resource.status.is_active()) {
             for entry in &resource.scopes {
@@ -166,6 +177,7 @@ impl RealmState {
         let access_seal = data.root.derive("opaque access tokens", realm.key.as_bytes());
         let refresh_seal = data.root.derive("refresh tokens with client credentials", realm.key.as_bytes());
         let family_mac = data.root.derive_mac("refresh tokens of families", realm.key.as_bytes());
+        let verification = verification(&realm, accepted.iter().chain(upcoming.iter().flat_map(|(_, keys)| keys.iter())));
         Ok(Self {
             realm,
             resources,
@@ -174,6 +186,8 @@ impl RealmState {
             accepted,
             upcoming,
             signer,
+            verification,
+            answer_signer,
             access_seal,
             refresh_seal,
             family_mac,
@@ -209,6 +223,17 @@ impl RealmState {
         self.resources.iter().find(|resource| resource.identifier.as_str() == identifier && resource.status.is_active())
     }
 
+    /// Whether a token with this audience is for this API (RFC 9068 §4).
+    #[must_use]
+    pub fn is_for(&self, audience: &[String], resource: &ResourceServer) -> bool {
+        let name = match &self.realm.settings.access_token.audience {
+            AudienceRule::One(one) => one.as_str(),
+            AudienceRule::Issuer => self.realm.issuer.as_str(),
+            AudienceRule::Resources => resource.identifier.as_str(),
+        };
+        audience.iter().any(|for_whom| for_whom == name)
+    }
+
     /// The audience of a token for these APIs: as the realm's rule says; for no API it is the realm itself.
     #[must_use]
     pub fn audience_of(&self, resources: &[&ResourceServer]) -> Vec<String> {
@@ -220,6 +245,15 @@ impl RealmState {
             }
         }
     }
+}
+
+fn verification<'a>(realm: &Realm, keys: impl Iterator<Item = &'a PublicKey>) -> [u8; 32] {
+    let format = serde_json::to_string(&realm.settings.access_token.format).unwrap_or_default();
+    let mut text = format!("{} {} {format}", realm.key, realm.issuer);
+    for key in keys {
+        text.push_str(&format!(" {} {}", key.algorithm().name(), key.kid()));
+    }
+    sha256(text.as_bytes())
 }
 
 /// All realms at one moment.
@@ -272,6 +306,10 @@ pub struct Memory {
     api_keys: Cache<(Key, String), Arc<ApiKey>>,
     /// Origins of web pages, and whether a client registered them.
     web_origins: Cache<(Key, WebOrigin), bool>,
+    /// What is dead before its time.
+    pub revocations: Revocations,
+    /// The access tokens lately verified.
+    pub verified: Verified,
     /// Counts evictions, so that what was read before one is not remembered after it.
     evictions: Mutex<u64>,
 }
@@ -292,6 +330,8 @@ impl Memory {
             absent: Cache::new(Self::ABSENT),
             api_keys: Cache::new(Self::CAPACITY),
             web_origins: Cache::new(Self::ABSENT),
+            revocations: Revocations::new(),
+            verified: Verified::new(),
             evictions: Mutex::new(0),
         }
     }

@@ -288,15 +288,28 @@ fn a_token_of_the_second_in_which_its_client_went_on_is_told_from_those_that_die
     let it = json!({"realm": "acme", "client": "build-7"});
     let old = desk.token(&value).expect("a token");
     assert!(desk.passes(&old));
-    // The clock stands still for the next four steps.
+    // The clock stands still from here on, but for the last step.
     let now = desk.now.get();
-    desk.run("client.disable", it.clone());
-    desk.now.set(now);
+    let run = |name: &str, args: &Value| {
+        desk.now.set(now - 1);
+        desk.run(name, args.clone());
+        assert_eq!(desk.now.get(), now);
+    };
+    run("client.disable", &it);
     assert!(desk.token(&value).is_err() && !desk.passes(&old));
-    desk.run("client.enable", it);
-    desk.now.set(now);
+    run("client.enable", &it);
     let fresh = desk.token(&value).expect("a token");
     assert!(desk.passes(&fresh) && !desk.passes(&old));
+    // It counts from the next second, and ends all the same with all of its realm's.
+    run("realm.revoke-tokens", &json!({"realm": "acme"}));
+    assert!(!desk.passes(&fresh));
+    let fresher = desk.token(&value).expect("a token");
+    assert!(desk.passes(&fresher));
+    // So does that one with all of its client's; the next token takes until the clock is there.
+    run("client.revoke-tokens", &it);
+    assert!(!desk.passes(&fresher) && desk.token(&value).is_err());
+    desk.now.set(now + 2);
+    assert!(!desk.passes(&fresher) && desk.passes(&desk.token(&value).expect("a token")));
 }
 
 /// The answer that shows a secret.

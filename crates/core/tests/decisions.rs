@@ -11,11 +11,13 @@ use jeton_core::snapshot::RealmState;
 use jeton_core::store::Changing;
 use jeton_core::store::MemoryStore;
 use jeton_core::token::Issued;
-use jeton_core::world::{Facts, Presented, Random, Stop, World};
+use jeton_core::world::{Facts, KeyPair, Need, Presented, Random, Stop, World};
 use jeton_jose::{Algorithm, SealKey, SigningKey};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+#[path = "decisions/about_tokens.rs"]
+mod about_tokens;
 #[path = "decisions/families.rs"]
 mod families;
 
@@ -25,6 +27,7 @@ const API_KEY: &str = "an api key";
 
 /// One deployment: a realm with an API, a client, and a second client.
 struct House {
+    store: Arc<MemoryStore>,
     engine: Engine,
     realm: Realm,
     client: Client,
@@ -104,6 +107,7 @@ fn client(id: &str) -> Client {
         redirect_uris: Vec::new(),
         web_origins: Vec::new(),
         person: None,
+        introspects: BTreeSet::new(),
         status: Status::Active,
         not_before: Time::from_millis(0),
     }
@@ -130,12 +134,18 @@ fn with_world<T>(now: Time, seed: u8, run: impl FnOnce(&World<'_>) -> T) -> T {
     run(&World { now, random: &random, request_id: &request_id, source: World::INSIDE, facts: &facts })
 }
 
+/// A process over a store.
+fn open(store: &Arc<MemoryStore>, now: Time) -> Engine {
+    with_world(now, 0, |world| {
+        Engine::open(Arc::<MemoryStore>::clone(store), &SealKey::from_bytes([7; 32]), world).expect("an engine")
+    })
+}
+
 impl House {
     /// Builds the happy case after changing it.
     fn new(change: impl FnOnce(&mut Realm, &mut Client)) -> Self {
-        let engine = with_world(NOW, 0, |world| {
-            Engine::open(Arc::new(MemoryStore::new()), &SealKey::from_bytes([7; 32]), world).expect("an engine")
-        });
+        let store = Arc::new(MemoryStore::new());
+        let engine = open(&store, NOW);
         let (mut realm, mut client) = (realm(), client("build-7"));
         let hash = SecretHash::Keyed { mac: engine.data().secret_hash(realm.key, SECRET) };
         let secret = ClientSecret {
@@ -150,7 +160,7 @@ impl House {
             secrets.push(secret);
         }
         change(&mut realm, &mut client);
-        let house = Self { engine, realm, client, now: NOW };
+        let house = Self { store, engine, realm, client, now: NOW };
         house.write(|records, house| {
             records.insert(&house.realm)?;
             records.insert(&resource("https://api.acme.example", "read write openid"))?;
@@ -202,6 +212,10 @@ impl House {
             match outcome {
                 Ok(done) => return Ok(done),
                 Err(Stop::Refuse(why) | Stop::RefuseAnd(why, _)) => return Err(why),
+                Err(Stop::Need(Need::KeyPair(algorithm))) => {
+                    let (_, pkcs8) = SigningKey::generate(algorithm).expect("a key");
+                    facts.key_pairs.push(KeyPair { algorithm, pkcs8: pkcs8.as_slice().into() });
+                }
                 Err(Stop::Need(need)) => self.engine.meet(self.now, &need, &mut facts).expect("a store"),
                 Err(Stop::Fault(fault)) => panic!("{fault}"),
             }

@@ -18,8 +18,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The endpoints that are counted by name; the last stands for all others.
-const ENDPOINTS: [&str; 8] =
-    ["token", "api", "keys", "authorization_server_metadata", "openid_configuration", "admin", "listener", "other"];
+const ENDPOINTS: [&str; 10] = [
+    "token",
+    "introspection",
+    "revocation",
+    "api",
+    "keys",
+    "authorization_server_metadata",
+    "openid_configuration",
+    "admin",
+    "listener",
+    "other",
+];
 const OUTCOMES: [&str; 4] = ["issued", "permitted", "refused", "fault"];
 const LISTENERS: [&str; 3] = ["public", "admin", "ops"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];

@@ -101,9 +101,36 @@ impl Drop for Server {
     }
 }
 
-fn every_example(place: &Place) {
+impl Server {
+    /// A token of a client, by its secret in the body.
+    fn token(&self, path: &str, host: &str, (id, secret): (&str, &str)) -> String {
+        let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+        let mut stream = std::net::TcpStream::connect(&self.listen).expect("connects");
+        let head = "Content-Type: application/x-www-form-urlencoded\r\nConnection: close";
+        let length = body.len();
+        write!(stream, "POST {path} HTTP/1.1\r\nHost: {host}\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}")
+            .expect("writes");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let answer = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+        let answer: serde_json::Value = serde_json::from_str(answer).unwrap_or_else(|_| panic!("{answer}"));
+        answer["access_token"].as_str().expect("a token").to_owned()
+    }
+}
+
+/// What an example reads: a token of a client of the document.
+fn leak(place: &Place, server: Option<&Server>) {
+    let get = |server: &Server| server.token("/token", "auth.acme.example", ("build-9", "a-secret-of-some-length"));
+    let token = server.map_or_else(|| get(&place.serve()), get);
+    std::fs::write(place.path().join("leaked-token"), token).expect("writes");
+}
+
+fn every_example(place: &Place, server: Option<&Server>) {
     for command in commands() {
         for (line, _) in command.examples {
+            if line.ends_with("leaked-token") {
+                leak(place, server);
+            }
             let said = place.done(line);
             assert!(!said.trim().is_empty(), "{line} said nothing");
         }
@@ -114,14 +141,14 @@ fn every_example(place: &Place) {
 
 #[test]
 fn every_example_does_what_it_says_without_a_server() {
-    every_example(&Place::new());
+    every_example(&Place::new(), None);
 }
 
 #[test]
 fn every_example_does_what_it_says_with_a_running_server() {
     let place = Place::new();
-    let _server = place.serve();
-    every_example(&place);
+    let server = place.serve();
+    every_example(&place, Some(&server));
 }
 
 #[test]
@@ -198,23 +225,19 @@ fn a_token_of_a_realm_is_explained_with_the_verdict_on_its_signature() {
     let made = place.done("jeton client create acme build-7 --secret main --json");
     let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
     let secret = made["secret"]["value"].as_str().expect("a value");
-    let body = format!("grant_type=client_credentials&client_id=build-7&client_secret={secret}");
-    let mut stream = std::net::TcpStream::connect(&server.listen).expect("connects");
-    let head = "Content-Type: application/x-www-form-urlencoded\r\nConnection: close";
-    let (host, length) = (&server.listen, body.len());
-    write!(stream, "POST /acme/token HTTP/1.1\r\nHost: {host}\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}")
-        .expect("writes");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let answer = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
-    let answer: serde_json::Value = serde_json::from_str(answer).unwrap_or_else(|_| panic!("{answer}"));
-    let token = answer["access_token"].as_str().expect("a token");
+    let token = &server.token("/acme/token", &server.listen, ("build-7", secret));
     let said = place.done(&format!("jeton token decode {token}"));
     assert!(said.contains("signed by a key of realm acme") && said.contains("in force"), "{said}");
     let (rest, signature) = token.rsplit_once('.').expect("three parts");
     let other = if signature.starts_with('A') { "B" } else { "A" };
     let said = place.done(&format!("jeton token decode {rest}.{other}{}", &signature[1..]));
     assert!(said.contains("invalid"), "{said}");
+    let revoked = place.done(&format!("printf %s {token} | jeton token revoke - --json"));
+    assert!(revoked.contains(r#""outcome":"revoked""#) || revoked.contains(r#""outcome": "revoked""#), "{revoked}");
+    let again = place.done(&format!("printf %s {token} | jeton token revoke - --json"));
+    assert!(again.contains(r#""ended""#), "{again}");
+    assert!(place.done(&format!("jeton token decode {token}")).contains("ended before its time"));
+    assert!(place.refused("jeton token revoke a.b.c").contains("no realm here made this token"));
     let audit = place.done("jeton audit list acme build-7");
     assert!(audit.contains("client.create"), "{audit}");
 }

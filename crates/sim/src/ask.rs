@@ -9,6 +9,8 @@ pub enum Ask {
     Token(TokenAsk),
     /// A call to the sample API.
     Call(CallAsk),
+    /// A question or a wish about a token.
+    About(AboutAsk),
     /// A document that anybody may read: the endpoint's place in `Endpoint::ALL`.
     Document {
         /// The realm.
@@ -35,6 +37,26 @@ pub struct TokenAsk {
     pub scope: Option<String>,
     /// What is presented.
     pub grant: GrantAsk,
+}
+
+/// A question or a wish about a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AboutAsk {
+    /// Who asks: the realm, the client and its credentials.
+    pub by: TokenAsk,
+    /// The token.
+    pub token: String,
+    /// What is wanted.
+    pub wish: Wish,
+}
+
+/// What is wanted of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// To know what it says.
+    Introspect,
+    /// That it ends.
+    Revoke,
 }
 
 /// What is presented for a token.
@@ -98,6 +120,7 @@ impl Ask {
         match self {
             Self::Token(ask) => ask.house,
             Self::Call(ask) => ask.house,
+            Self::About(ask) => ask.by.house,
             Self::Document { house, .. } => *house,
             Self::Nonsense(ask) => ask.house,
         }
@@ -110,6 +133,8 @@ impl Ask {
             Self::Token(TokenAsk { grant: GrantAsk::Refresh(_), .. }) => "shows a refresh token".to_owned(),
             Self::Token(_) => "asks for a token".to_owned(),
             Self::Call(_) => "calls the API".to_owned(),
+            Self::About(AboutAsk { wish: Wish::Introspect, .. }) => "asks what a token says".to_owned(),
+            Self::About(AboutAsk { wish: Wish::Revoke, .. }) => "wants to end a token".to_owned(),
             Self::Document { .. } => "reads a document".to_owned(),
             Self::Nonsense(ask) => format!("sends {}", ask.what),
         }

@@ -231,6 +231,7 @@ impl Maker<'_> {
             redirect_uris: Vec::new(),
             web_origins: Vec::new(),
             person: None,
+            introspects: BTreeSet::new(),
             status: Status::Active,
             not_before: Time::from_millis(0),
         }

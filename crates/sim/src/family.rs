@@ -149,6 +149,7 @@ impl Game {
                 issued_at,
                 expires_at,
                 kid: None,
+                revoked: None,
                 in_time: true,
                 family,
             });

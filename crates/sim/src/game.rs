@@ -237,6 +237,9 @@ impl Game {
             Some(Outcome::Permitted) if matches!(ask, Ask::Call(_)) => self.calls += 1,
             _ => {}
         }
+        if let Ask::About(ask) = ask {
+            self.looked_at_token(at, ask, &response)?;
+        }
         self.unchanged(ask, outcome.as_ref(), &response)?;
         let mut looked = Looked { status: response.status().as_u16(), token: None, refresh: None };
         if let Ask::Token(ask) = ask
@@ -339,7 +342,18 @@ impl Game {
         }
         looked.token = Some(self.model.tokens.len());
         let AccessToken { scope, audience, issued_at, expires_at, .. } = token;
-        self.model.tokens.push(Token { value, party, scope, audience, issued_at, expires_at, kid, in_time, family });
+        self.model.tokens.push(Token {
+            value,
+            party,
+            scope,
+            audience,
+            issued_at,
+            expires_at,
+            kid,
+            revoked: None,
+            in_time,
+            family,
+        });
         Ok(())
     }
 
@@ -351,8 +365,18 @@ impl Game {
         let lifetime = self.model.houses[self.model.parties[party].house].realm.settings.refresh_token_lifetime;
         let (scope, issued_at) = (with.scope.clone(), with.issued_at);
         let expires_at = issued_at.plus_seconds(lifetime);
-        let mut token =
-            Token { value, party, scope, audience: Vec::new(), issued_at, expires_at, kid: None, in_time: true, family: None };
+        let mut token = Token {
+            value,
+            party,
+            scope,
+            audience: Vec::new(),
+            issued_at,
+            expires_at,
+            kid: None,
+            revoked: None,
+            in_time: true,
+            family: None,
+        };
         if with.family.is_some() {
             token.family = Some(self.begun(&token)?);
         }
@@ -395,7 +419,7 @@ impl Game {
         loop {
             let world = World { facts: &facts, ..around.world() };
             match check(state, &engine.memory, &world, value) {
-                Ok((token, _)) => return Ok(Some(token)),
+                Ok((token, _)) => return Ok(Some(AccessToken::clone(&token))),
                 Err((Stop::Need(need), _)) => {
                     if engine.meet(self.now, &need, &mut facts).is_err() {
                         return Ok(None);

@@ -110,10 +110,22 @@ pub struct Token {
     pub expires_at: Time,
     /// The key that signed it.
     pub kid: Option<String>,
+    /// The change that ended it before its time.
+    pub revoked: Option<u64>,
     /// Whether that key was still the one to sign, by the store.
     pub in_time: bool,
     /// The family that it belongs to, by its place in the model.
     pub family: Option<usize>,
+}
+
+impl Token {
+    /// By this a node remembers that it ended the token itself.
+    #[must_use]
+    pub fn mark(&self) -> Key {
+        let mut mark = [0; 16];
+        mark.copy_from_slice(&jeton_jose::sha256(self.value.as_bytes())[..16]);
+        Key::from_bytes(mark)
+    }
 }
 
 /// Everything.

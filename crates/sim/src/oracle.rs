@@ -2,7 +2,7 @@
 //!
 //! It is a second, slower opinion on the rules: it shares types with the core but none of its decisions.
 
-use crate::ask::{Ask, CallAsk, GrantAsk, Placed, TokenAsk};
+use crate::ask::{AboutAsk, Ask, CallAsk, GrantAsk, Placed, TokenAsk};
 use crate::family::Shown;
 use crate::model::{Model, Token};
 use crate::node::Node;
@@ -29,6 +29,7 @@ pub fn judge(model: &Model, node: &Node, now: Time, ask: &Ask) -> Verdict {
     match ask {
         Ask::Token(ask) => verdict(token_opinions(model, node, now, ask).iter().map(Option::is_some)),
         Ask::Call(ask) => call(model, node, now, ask),
+        Ask::About(ask) => about(model, node, now, ask),
         Ask::Document { .. } => Verdict::Pass,
         Ask::Nonsense(_) => Verdict::Refuse,
     }
@@ -52,7 +53,19 @@ pub fn token_opinions(model: &Model, node: &Node, now: Time, ask: &TokenAsk) -> 
     states.since(from).map(|client| token(model, (party, client), now, ask)).collect()
 }
 
-fn token(model: &Model, (party, client): (usize, &Client), now: Time, ask: &TokenAsk) -> Option<Scope> {
+/// Whoever shows that it is a client may ask about a token, whosever it is; public clients only want to end theirs, and have none.
+fn about(model: &Model, node: &Node, now: Time, ask: &AboutAsk) -> Verdict {
+    let Some(party) = model.party(ask.by.house, &ask.by.client_id) else { return Verdict::Refuse };
+    let states = &model.parties[party].states;
+    if matches!(states.latest().kind, ClientKind::Public) {
+        return Verdict::Either;
+    }
+    let known = states.since(node.knows(states.latest().key));
+    verdict(known.map(|client| authentic(model, (party, client), now, &ask.by).is_some()))
+}
+
+/// Whether the credentials of a request are those of its client.
+fn authentic(model: &Model, (party, client): (usize, &Client), now: Time, ask: &TokenAsk) -> Option<()> {
     let ClientKind::Confidential { auth_methods, secrets } = &client.kind else { return None };
     let held = model.secrets.iter().find(|held| held.party == party && Some(&held.value) == ask.secret.as_ref())?;
     let secret = secrets.iter().find(|secret| secret.key == held.key)?;
@@ -68,13 +81,16 @@ fn token(model: &Model, (party, client): (usize, &Client), now: Time, ask: &Toke
         }
         Placed::Both => return None,
     };
-    if !methods.iter().all(|method| auth_methods.contains(method)) {
-        return None;
-    }
+    methods.iter().all(|method| auth_methods.contains(method)).then_some(())
+}
+
+fn token(model: &Model, (party, client): (usize, &Client), now: Time, ask: &TokenAsk) -> Option<Scope> {
+    authentic(model, (party, client), now, ask)?;
     match &ask.grant {
         GrantAsk::ClientCredentials if client.grants.contains(&GrantName::ClientCredentials) => first_scope(model, client, ask),
         GrantAsk::Refresh(value) if client.grants.contains(&GrantName::RefreshToken) => {
             let token = model.refresh_tokens.iter().find(|token| token.value == *value && token.party == party)?;
+            let realm = &model.houses[ask.house].realm;
             let good = match token.family.map(|at| &model.families[at]) {
                 None => now < token.expires_at,
                 Some(family) => family.lives(now) && family.shown(value, &realm.settings.refresh_token, now) != Shown::Replay,
@@ -131,14 +147,27 @@ fn call(model: &Model, node: &Node, now: Time, ask: &CallAsk) -> Verdict {
     };
     let fits =
         token.audience.iter().any(|for_whom| for_whom == audience) && needed.iter().all(|scope| token.scope.contains(scope));
-    if !fits || now >= token.expires_at {
+    if !fits {
+        return Verdict::Refuse;
+    }
+    all(&[lives(model, node, now, token), key_part(model, node, now, (ask, token))])
+}
+
+/// Whether a token lives, as far as the node must know.
+#[must_use]
+pub fn lives(model: &Model, node: &Node, now: Time, token: &Token) -> Verdict {
+    let house = &model.houses[model.parties[token.party].house];
+    if now >= token.expires_at {
         return Verdict::Refuse;
     }
     // Its family's end reaches every reader within a second, and some sooner.
     if token.family.is_some_and(|family| model.families[family].revoked) {
         return Verdict::Either;
     }
-    let mut parts = vec![client_part(model, node, token), key_part(model, node, now, (ask, token))];
+    let mut parts = vec![client_part(model, node, token)];
+    if let Some(change) = token.revoked {
+        parts.push(if change <= node.knows(token.mark()) { Verdict::Refuse } else { Verdict::Either });
+    }
     if let AccessTokenFormat::Jwt { .. } = house.realm.settings.access_token.format {
         let states = house.keys.since(node.knows(house.realm.key));
         let state =
@@ -154,6 +183,10 @@ fn call(model: &Model, node: &Node, now: Time, ask: &CallAsk) -> Verdict {
             return Verdict::Refuse;
         }
     }
+    all(&parts)
+}
+
+fn all(parts: &[Verdict]) -> Verdict {
     if parts.contains(&Verdict::Refuse) {
         Verdict::Refuse
     } else if parts.contains(&Verdict::Either) {

@@ -24,6 +24,8 @@ pub enum Plant {
     ForgetCommits,
     /// Nodes do not follow what other nodes write.
     NeverFollow,
+    /// Revocations are written and never read.
+    HideRevocations,
     /// A refusal writes a row.
     WriteOnRefusal,
     /// An answer gives a client's secret away.
@@ -63,6 +65,10 @@ struct PlantedView<'a> {
 }
 
 impl PlantedView<'_> {
+    fn shows(&self, kind: &Kind) -> bool {
+        self.plant != Plant::HideRevocations || kind.name != "revocation"
+    }
+
     fn bend(&self, kind: &Kind, mut row: Row) -> Row {
         let bends = match self.plant {
             Plant::ReviveFamilies | Plant::ForgetRotations => "token_family",
@@ -97,11 +103,11 @@ impl PlantedView<'_> {
 
 impl View for PlantedView<'_> {
     fn get(&mut self, kind: &'static Kind, key: Key) -> Result<Option<Row>, Fault> {
-        Ok(self.inner.get(kind, key)?.map(|row| self.bend(kind, row)))
+        Ok(self.inner.get(kind, key)?.filter(|_| self.shows(kind)).map(|row| self.bend(kind, row)))
     }
 
     fn scan(&mut self, scan: &Scan) -> Result<Vec<Row>, Fault> {
-        Ok(self.inner.scan(scan)?.into_iter().map(|row| self.bend(scan.kind, row)).collect())
+        Ok(self.inner.scan(scan)?.into_iter().filter(|_| self.shows(scan.kind)).map(|row| self.bend(scan.kind, row)).collect())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Spelling turns what an actor wants into an HTTP request in the words of the realm's dialect, as a provider's document says it.
 
-use crate::ask::{Ask, CallAsk, GrantAsk, Nonsense, Placed, TokenAsk};
+use crate::ask::{AboutAsk, Ask, CallAsk, GrantAsk, Nonsense, Placed, TokenAsk, Wish};
 use crate::chance::Chance;
 use crate::model::House;
 use bytes::Bytes;
@@ -16,6 +16,7 @@ pub fn request(ask: &Ask, house: &House, dialect: &Dialect, chance: &mut Chance)
     match ask {
         Ask::Token(ask) => token(ask, house, dialect, chance),
         Ask::Call(ask) => call(ask, house, dialect),
+        Ask::About(ask) => about(ask, house, dialect, chance),
         Ask::Document { endpoint, .. } => {
             let target = format!("{}{}", mount(house), chance.pick(Endpoint::ALL[*endpoint].paths(&dialect.file.endpoints)));
             build(house, (Method::GET, &target), &[], Vec::new())
@@ -77,6 +78,26 @@ fn token(ask: &TokenAsk, house: &House, dialect: &Dialect, chance: &mut Chance) 
     }
     let target = token_path(house, dialect, chance);
     build(house, (Method::POST, &target), &headers, body.into_bytes())
+}
+
+fn about(ask: &AboutAsk, house: &House, dialect: &Dialect, chance: &mut Chance) -> Request<Bytes> {
+    let by = &ask.by;
+    let mut fields = vec![format!("token={}", form(&ask.token))];
+    let mut headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
+    if by.placed != Placed::Header {
+        fields.push(format!("client_id={}", form(&by.client_id)));
+        fields.extend(by.secret.as_ref().map(|secret| format!("client_secret={}", form(secret))));
+    }
+    if by.placed != Placed::Body {
+        headers.push(("authorization", basic(house, &by.client_id, by.secret.as_deref().unwrap_or_default())));
+    }
+    let endpoints = &dialect.file.endpoints;
+    let paths = match ask.wish {
+        Wish::Introspect => &endpoints.introspection,
+        Wish::Revoke => &endpoints.revocation,
+    };
+    let target = format!("{}{}", mount(house), chance.pick(paths));
+    build(house, (Method::POST, &target), &headers, fields.join("&").into_bytes())
 }
 
 /// Basic credentials by the realm's interpretation.

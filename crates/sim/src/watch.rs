@@ -5,10 +5,10 @@ use crate::model::Model;
 use crate::oracle::Verdict;
 use bytes::Bytes;
 use http::Response;
-use jeton_core::endpoint::CLOCK_BEHIND;
+use jeton_core::endpoint::{CLOCK_BEHIND, TOKEN_OF_LATER};
 use jeton_core::event::{Event, Outcome};
 use jeton_core::record::{Record, Revocation, TokenFamily};
-use jeton_core::refusal::Fault;
+use jeton_core::refusal::{Fault, Why};
 use jeton_core::store::{MemoryStore, Row};
 use jeton_jose::sha256;
 use jeton_wire::dialect::Dialect;
@@ -59,6 +59,9 @@ pub const ONE_SUCCESSOR: &str = "one-successor";
 /// What was acknowledged stays.
 pub const NOTHING_IS_LOST: &str = "nothing-is-lost";
 
+/// Why a commit fails that the simulator spoils.
+pub const LOST: &str = "a commit whose answer was lost";
+
 /// Whether the store can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weather {
@@ -97,7 +100,7 @@ impl Seen<'_> {
     fn rights(&self) -> Result<(), Broken> {
         let status = self.response.status().as_u16();
         let outcome = self.event.map(|event| &event.outcome);
-        let behind = matches!(outcome, Some(Outcome::Faulted(Fault::Unavailable(cause))) if cause == CLOCK_BEHIND);
+        let behind = matches!(outcome, Some(Outcome::Faulted(Fault::Unavailable(cause))) if [CLOCK_BEHIND, TOKEN_OF_LATER, LOST].contains(&cause.as_str()));
         if status >= 500 && !(status == 503 && (behind || self.weather == Weather::Outage)) {
             return Err(Broken::new(NO_FAULT, format!("status {status}: {:?}", self.event)));
         }
@@ -128,6 +131,8 @@ impl Seen<'_> {
         let agrees = match &event.outcome {
             Outcome::Issued => status.as_u16() == 200,
             Outcome::Permitted => matches!(status.as_u16(), 200 | 204),
+            // RFC 7009 §2.2: whoever wants to end another's token is not told; only the event says it.
+            Outcome::Refused(Why::TokenOfAnotherClient) => status.as_u16() == 200,
             Outcome::Refused(why) => status == self.dialect.refusal(*why).status,
             Outcome::Faulted(_) => status.is_server_error(),
         };

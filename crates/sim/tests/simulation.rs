@@ -101,6 +101,7 @@ fn planted_faults_are_noticed() {
         (Plant::WidenScope, watch::SCOPE_WITHIN_GRANT),
         (Plant::ForgetCommits, watch::NOTHING_IS_LOST),
         (Plant::NeverFollow, watch::RIGHTS),
+        (Plant::HideRevocations, watch::RIGHTS),
         (Plant::WriteOnRefusal, watch::REFUSAL_WRITES_NOTHING),
         (Plant::LeakSecret, watch::NO_RAW_VALUE),
         (Plant::ReviveFamilies, watch::RIGHTS),

@@ -1,12 +1,13 @@
 //! Decoding reads a request's bytes by the realm's dialect and hands the core a canonical request, or says why it cannot.
 
 use crate::dialect::{Dialect, RequestBody};
+use crate::encode::SIGNED_ANSWER;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Request, header};
 use jeton_core::client_auth::RawSecret;
-use jeton_core::endpoint::TokenRequest;
+use jeton_core::endpoint::{AboutToken, AnswerForm, TokenRequest};
 use jeton_core::form::{self, Form};
 use jeton_core::guard::Carried;
 use jeton_core::record::Permission;
@@ -41,6 +42,47 @@ pub fn token_request(dialect: &Dialect, realm: &RealmState, request: &Request<By
     }
     let complete = dialect.file.token_request.required.iter().all(|name| is_there(&canonical, name));
     if complete { Ok(canonical) } else { Err(Why::RequestParameterMissing) }
+}
+
+/// Reads a request about a token: always a form, whatever a token request is in this dialect (RFC 7662 §2.1, RFC 7009 §2.1).
+pub fn about_token(dialect: &Dialect, realm: &RealmState, request: &Request<Bytes>) -> Result<AboutToken, Why> {
+    if request.body().len() > MAX_BODY {
+        return Err(Why::RequestTooLarge);
+    }
+    // RFC 6749 §2.3.1: credentials MUST NOT be included in the request URI. RFC 7662 §2.1: POST, so that no token is logged.
+    let has_token = |query: &str| query.split('&').any(|pair| pair.split('=').next() == Some("token"));
+    if request.uri().query().is_some_and(|query| has_credentials(query) || has_token(query)) {
+        return Err(Why::ClientQueryCredentials);
+    }
+    let mut canonical = AboutToken::default();
+    if !realm.permits(Permission::IgnoreAuthorization) {
+        canonical.credentials.basic = basic_credentials(request.headers())?;
+    }
+    expect_content_type(request.headers(), "application/x-www-form-urlencoded")?;
+    let spelling = &dialect.file.token_request.parameters;
+    for (name, value) in Form::parse(request.body(), &[])?.iter() {
+        match spelling.get(name).map_or(name, String::as_str) {
+            "client_id" => canonical.credentials.body_id = Some(value.to_owned()),
+            "client_secret" => canonical.credentials.body_secret = Some(Presented::new(value)),
+            "client_assertion" => canonical.credentials.assertion = Some(Presented::new(value)),
+            "token" => canonical.token = Some(Presented::new(value)),
+            // A hint is only a hint (RFC 7009 §2.1), and what is not known is ignored.
+            _ => {}
+        }
+    }
+    if accepts_signed(request.headers()) {
+        canonical.form = AnswerForm::Signed;
+    }
+    Ok(canonical)
+}
+
+/// RFC 9701 §4: the media type in the Accept header asks for a signed answer.
+fn accepts_signed(headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|item| {
+        let media = item.split(';').next().unwrap_or_default().trim();
+        media.eq_ignore_ascii_case(SIGNED_ANSWER)
+    })
 }
 
 /// Whether a query string names something that must never stand in a log.

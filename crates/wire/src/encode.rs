@@ -4,6 +4,7 @@ use crate::dialect::{Challenge, Dialect, Filling, Later, Outward, ReplyField, Re
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
+use jeton_core::endpoint::AnswerForm;
 use jeton_core::name::ScopeToken;
 use jeton_core::refusal::{Fault, Why};
 use jeton_core::token::Issued;
@@ -57,6 +58,27 @@ fn append_value(field: &ReplyField, issued: &Issued, body: &mut Vec<u8>) -> Opti
         }
     }
     Some(())
+}
+
+/// The media type of a signed answer about a token (RFC 9701 §5).
+pub const SIGNED_ANSWER: &str = "application/token-introspection+jwt";
+
+/// An answer about a token (RFC 7662 §2.2, RFC 9701 §5).
+#[must_use]
+pub fn about_token(form: AnswerForm, answer: Vec<u8>) -> Response<Bytes> {
+    let media = match form {
+        AnswerForm::Json => "application/json",
+        AnswerForm::Signed => SIGNED_ANSWER,
+    };
+    private(StatusCode::OK, HeaderValue::from_static(media), answer)
+}
+
+/// The answer to a request to revoke, whatever came of it: status 200 and nothing else (RFC 7009 §2.2).
+#[must_use]
+pub fn revoked() -> Response<Bytes> {
+    let mut response = private(StatusCode::OK, HeaderValue::from_static("application/json"), Vec::new());
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
 }
 
 /// A refusal.

@@ -9,7 +9,8 @@ use crate::route::{Endpoint, Place, Routes, Serves};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
-use jeton_core::endpoint::{Stopped, TokenRequest, token};
+use jeton_core::client_auth::AuthenticatedClient;
+use jeton_core::endpoint::{AboutToken, Ending, Stopped, TokenRequest, introspect, revoke_token, token};
 use jeton_core::event::{Concerned, Event, Outcome};
 use jeton_core::guard::{self, Policy};
 use jeton_core::name::{ClientId, Key};
@@ -113,6 +114,8 @@ impl Wire {
         let asked = Asked { state, dialect, world, request };
         match place {
             Place::Endpoint(_, Endpoint::Token) => self.token(&asked),
+            Place::Endpoint(_, Endpoint::Introspection) => self.introspection(&asked),
+            Place::Endpoint(_, Endpoint::Revocation) => self.revocation(&asked),
             Place::Endpoint(_, endpoint) => asked.document(endpoint),
             Place::Operation(_, resource, operation) if self.options.sample_api => self.operation(&asked, resource, operation),
             Place::Operation(..) | Place::Nothing(_) => asked.refuse("none", Why::PlaceUnknown, None),
@@ -162,12 +165,48 @@ impl Wire {
         let (known, world) = (self.engine.known(asked.state), asked.world);
         match self.engine.decide(world, |changing, world| token(known, world, changing, request)) {
             Ok((issued, client)) => {
-                let of = Some(Concerned::from(&**client.client()));
-                let mut event = asked.event("token", of, Outcome::Issued, Some(client.secret()));
-                event.adopt = client.adopt().cloned();
+                let event = asked.event_of("token", Outcome::Issued, &client);
                 Served::Answer(encode::token(asked.dialect, &issued), Some(event))
             }
             Err(Stopped { stop, client }) => asked.stop("token", stop, client),
+        }
+    }
+
+    fn introspection(&self, asked: &Asked<'_>) -> Served {
+        let request = match asked.about_token("introspection") {
+            Ok(request) => request,
+            Err(served) => return served,
+        };
+        let (known, world) = (self.engine.known(asked.state), asked.world);
+        match self.engine.decide(world, |changing, world| introspect(known, world, changing, &request)) {
+            Ok((answer, client)) => {
+                let event = asked.event_of("introspection", Outcome::Permitted, &client);
+                Served::Answer(encode::about_token(request.form, answer), Some(event))
+            }
+            Err(Stopped { stop, client }) => asked.stop("introspection", stop, client),
+        }
+    }
+
+    fn revocation(&self, asked: &Asked<'_>) -> Served {
+        let request = match asked.about_token("revocation") {
+            Ok(request) => request,
+            Err(served) => return served,
+        };
+        let (known, world) = (self.engine.known(asked.state), asked.world);
+        match self.engine.decide(world, |changing, world| revoke_token(known, world, changing, &request)) {
+            Ok((ending, asker)) => {
+                // RFC 7009 §2.2 has one answer for all; log, counters and journal tell who wanted to end another's token.
+                let outcome = match ending {
+                    Ending::Revoked | Ending::Nothing => Outcome::Permitted,
+                    Ending::Foreign => Outcome::Refused(Why::TokenOfAnotherClient),
+                };
+                let event = match asker.authenticated() {
+                    Some(client) => asked.event_of("revocation", outcome, client),
+                    None => asked.event("revocation", Some(Concerned::from(&**asker.client())), outcome, None),
+                };
+                Served::Answer(encode::revoked(), Some(event))
+            }
+            Err(Stopped { stop, client }) => asked.stop("revocation", stop, client),
         }
     }
 
@@ -200,6 +239,16 @@ impl Wire {
 }
 
 impl Asked<'_> {
+    /// The request about a token, or its refusal.
+    #[expect(clippy::result_large_err, reason = "it is answered at once, on the stack of one request")]
+    fn about_token(&self, endpoint: &'static str) -> Result<AboutToken, Served> {
+        // RFC 7662 §2.1, RFC 7009 §2.1: the client sends an HTTP POST request.
+        if self.request.method() != Method::POST {
+            return Err(self.wrong_method(endpoint, "POST"));
+        }
+        decode::about_token(self.dialect, self.state, self.request).map_err(|why| self.refuse(endpoint, why, None))
+    }
+
     /// Answers a document that anybody may read.
     fn document(&self, endpoint: Endpoint) -> Served {
         let permitted = |response| Served::Answer(response, Some(self.event(endpoint.name(), None, Outcome::Permitted, None)));
@@ -221,7 +270,7 @@ impl Asked<'_> {
                 let document = metadata::document(self.state, self.dialect, &metadata.authorization_server);
                 metadata::public(self.request, "application/json", metadata::KEYS_MAX_AGE, &document)
             }
-            Endpoint::OpenidConfiguration | Endpoint::Token => {
+            Endpoint::OpenidConfiguration | Endpoint::Token | Endpoint::Introspection | Endpoint::Revocation => {
                 let document = metadata::document(self.state, self.dialect, &metadata.openid);
                 metadata::public(self.request, "application/json", metadata::KEYS_MAX_AGE, &document)
             }
@@ -255,6 +304,13 @@ impl Asked<'_> {
 
     fn filling(&self) -> Filling<'_> {
         Filling { request_id: self.world.request_id, now: self.world.now }
+    }
+
+    /// The event of a client that has shown who it is.
+    fn event_of(&self, endpoint: &'static str, outcome: Outcome, client: &AuthenticatedClient) -> Event {
+        let of = Some(Concerned::from(&**client.client()));
+        let adopt = client.adopt().cloned();
+        Event { adopt, ..self.event(endpoint, of, outcome, Some(client.secret())) }
     }
 
     fn event(&self, endpoint: &'static str, client: Option<Concerned>, outcome: Outcome, used: Option<Key>) -> Event {

@@ -4,6 +4,7 @@ use crate::dialect::{Dialect, MetadataField};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Request, Response, StatusCode};
+use jeton_core::endpoint::ANSWER_ALGORITHM;
 use jeton_core::grant::GRANTS;
 use jeton_core::record::{AccessTokenFormat, AuthMethod, KEYS_KEPT, ResourceServer};
 use jeton_core::snapshot::RealmState;
@@ -33,6 +34,20 @@ fn member(state: &RealmState, dialect: &Dialect, field: MetadataField) -> Option
     Some(match field {
         MetadataField::Issuer => ("issuer", state.realm.issuer.as_str().into()),
         MetadataField::TokenEndpoint => ("token_endpoint", url(&endpoints.token)?),
+        MetadataField::IntrospectionEndpoint => ("introspection_endpoint", url(&endpoints.introspection)?),
+        MetadataField::IntrospectionEndpointAuthMethodsSupported => {
+            ("introspection_endpoint_auth_methods_supported", auth_methods())
+        }
+        MetadataField::IntrospectionSigningAlgValuesSupported => {
+            ("introspection_signing_alg_values_supported", json!([ANSWER_ALGORITHM.name()]))
+        }
+        MetadataField::RevocationEndpoint => ("revocation_endpoint", url(&endpoints.revocation)?),
+        // RFC 8414 §2, "none": a public client revokes its own tokens by its id alone.
+        MetadataField::RevocationEndpointAuthMethodsSupported => {
+            let mut methods = auth_methods();
+            methods.as_array_mut().into_iter().for_each(|methods| methods.push("none".into()));
+            ("revocation_endpoint_auth_methods_supported", methods)
+        }
         MetadataField::JwksUri => ("jwks_uri", url(&endpoints.keys)?),
         MetadataField::ScopesSupported => ("scopes_supported", scopes(&state.resources)),
         // RFC 8414 §2: required; empty without an authorization endpoint.
@@ -40,13 +55,16 @@ fn member(state: &RealmState, dialect: &Dialect, field: MetadataField) -> Option
         MetadataField::GrantTypesSupported => {
             ("grant_types_supported", GRANTS.iter().filter(|grant| (grant.offered)(state)).map(|grant| grant.wire).collect())
         }
-        MetadataField::TokenEndpointAuthMethodsSupported => {
-            ("token_endpoint_auth_methods_supported", json!([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]))
-        }
+        MetadataField::TokenEndpointAuthMethodsSupported => ("token_endpoint_auth_methods_supported", auth_methods()),
         MetadataField::SubjectTypesSupported => ("subject_types_supported", json!(["public"])),
         MetadataField::IdTokenSigningAlgValuesSupported => ("id_token_signing_alg_values_supported", algorithms(state)),
         MetadataField::ClaimsSupported => ("claims_supported", claims(state)),
     })
+}
+
+/// How clients authenticate, wherever they do.
+fn auth_methods() -> Value {
+    json!([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost])
 }
 
 /// The algorithms of the realm's keys.

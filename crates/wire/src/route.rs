@@ -11,6 +11,10 @@ use std::collections::HashMap;
 pub enum Endpoint {
     /// RFC 6749 §3.2.
     Token,
+    /// RFC 7662 §2.
+    Introspection,
+    /// RFC 7009 §2.
+    Revocation,
     /// RFC 7517 §5.
     Keys,
     /// RFC 8414 §3.
@@ -21,13 +25,22 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: &[Self] = &[Self::Token, Self::Keys, Self::AuthorizationServerMetadata, Self::OpenidConfiguration];
+    pub const ALL: &[Self] = &[
+        Self::Token,
+        Self::Introspection,
+        Self::Revocation,
+        Self::Keys,
+        Self::AuthorizationServerMetadata,
+        Self::OpenidConfiguration,
+    ];
 
     /// Name in events and matrices.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::Introspection => "introspection",
+            Self::Revocation => "revocation",
             Self::Keys => "keys",
             Self::AuthorizationServerMetadata => "authorization_server_metadata",
             Self::OpenidConfiguration => "openid_configuration",
@@ -39,6 +52,8 @@ impl Endpoint {
     pub fn paths(self, endpoints: &crate::dialect::Endpoints) -> &[String] {
         match self {
             Self::Token => &endpoints.token,
+            Self::Introspection => &endpoints.introspection,
+            Self::Revocation => &endpoints.revocation,
             Self::Keys => &endpoints.keys,
             Self::AuthorizationServerMetadata => &endpoints.authorization_server_metadata,
             Self::OpenidConfiguration => &endpoints.openid_configuration,

@@ -9,7 +9,7 @@ use crate::record::{
 };
 use crate::snapshot::DataKeys;
 use crate::store::{Order, Records};
-use crate::token::revoke_family;
+use crate::token::{Genuine, Revoking, is_revoked, revoke, revoke_family};
 use crate::world::{KeyPair, Need, World};
 use jeton_jose::Algorithm;
 use serde_json::Value;
@@ -108,6 +108,16 @@ impl<'a, 'v> Act<'a, 'v> {
             self.records.update(record)?;
         }
         Ok(())
+    }
+
+    /// Ends a token of a realm before its time.
+    pub(super) fn revoke(&mut self, realm: &Realm, token: &Genuine) -> Result<Revoking, AdminStop> {
+        Ok(revoke(self.records, self.world, realm.key, token)?)
+    }
+
+    /// Whether a token of a realm was ended before its time.
+    pub(super) fn is_revoked(&mut self, realm: &Realm, token: &Genuine) -> Result<bool, AdminStop> {
+        Ok(is_revoked(self.records, realm.key, token)?)
     }
 
     /// A record goes.

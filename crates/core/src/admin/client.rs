@@ -3,9 +3,9 @@
 use super::client_entry::{check, fresh, revise};
 use super::command::{Answer, Command, Effect, Param, ParamKind};
 use super::document::{ClientEntry, ClientType};
-use super::resource::catalogue;
+use super::resource::{Catalogue, catalogue};
 use super::{Act, AdminStop, Args, show, web_origin};
-use crate::name::{ClientId, Label, Scope, ScopeToken, Time, Title, WebOrigin};
+use crate::name::{ClientId, Label, ResourceIdentifier, Scope, ScopeToken, Time, Title, WebOrigin};
 use crate::record::{AuthMethod, Client, GrantName, Realm, clients_of_realm};
 use crate::store::{Order, Place};
 use serde_json::{Value, json};
@@ -25,6 +25,9 @@ const METHODS: Param =
     Param::option("auth_method", ParamKind::List, "How it may authenticate: client_secret_basic, client_secret_post.");
 const REDIRECT: Param = Param::option("redirect_uri", ParamKind::List, "Exact redirect URIs.");
 const ORIGIN: Param = Param::option("web_origin", ParamKind::List, "Origins of web pages from which a public client may ask.");
+const INTROSPECTS: Param =
+    Param::option("introspects", ParamKind::List, "The APIs, by identifier, for which it asks what tokens say.");
+const CLEAR: &str = "clear: expected default_scope, person, redirect_uri, web_origin or introspects";
 /// Clients on one page of a list.
 const PAGE: i64 = 100;
 
@@ -50,6 +53,7 @@ pub(super) const COMMANDS: &[Command] = &[
             REDIRECT,
             ORIGIN,
             PERSON,
+            INTROSPECTS,
             Param::option("secret", ParamKind::Text, "Name of a first secret to make; its value is shown once."),
         ],
         answer: Answer::One(CREATED),
@@ -110,7 +114,12 @@ pub(super) const COMMANDS: &[Command] = &[
             REDIRECT,
             ORIGIN,
             PERSON,
-            Param::option("clear", ParamKind::List, "What to take away: default_scope, person, redirect_uri, web_origin."),
+            INTROSPECTS,
+            Param::option(
+                "clear",
+                ParamKind::List,
+                "What to take away: default_scope, person, redirect_uri, web_origin, introspects.",
+            ),
         ],
         answer: Answer::One(show::CLIENT),
         examples: &[("jeton client set acme build-7 --title 'Build server seven'", "a name for people")],
@@ -203,7 +212,8 @@ fn set(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
                 "person" => client.person = None,
                 "redirect_uri" => client.redirect_uris.clear(),
                 "web_origin" => client.web_origins.clear(),
-                _ => return Err(AdminStop::Invalid("clear: expected default_scope, person, redirect_uri or web_origin".into())),
+                "introspects" => client.introspects.clear(),
+                _ => return Err(AdminStop::Invalid(CLEAR.into())),
             }
         }
         check(client, known)
@@ -220,30 +230,33 @@ fn grant(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
 
 fn withdraw(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     let taken = scope_of(&args.list("scope").unwrap_or_default())?;
-    change(act, args, "client.withdraw", |client, _, now| {
+    change(act, args, "client.withdraw", |client, _, until| {
         if let Some(foreign) = taken.iter().find(|scope| !client.scope.contains(scope)) {
             return Err(AdminStop::NotFound(format!("client {} was not granted {foreign}", client.client_id)));
         }
         let keeps = |scope: &&ScopeToken| !taken.contains(scope);
         client.default_scope = client.default_scope.as_ref().map(|scope| ordered(scope.iter().filter(keeps)));
         client.scope = ordered(client.scope.iter().filter(keeps));
-        client.not_before = dead_until(now);
+        client.not_before = until;
         Ok(())
     })
 }
+
+/// From when the tokens of a client count if those that it has are to end now.
+pub(super) type DeadUntil = Time;
 
 /// Changes a client, writes it if it was changed, and shows it.
 pub(super) fn change(
     act: &mut Act<'_, '_>,
     args: &Args,
     action: &str,
-    change: impl FnOnce(&mut Client, &BTreeSet<ScopeToken>, Time) -> Result<(), AdminStop>,
+    change: impl FnOnce(&mut Client, &Catalogue, DeadUntil) -> Result<(), AdminStop>,
 ) -> Result<Value, AdminStop> {
     let realm = act.realm_to_change(args.word("realm")?)?;
     let before = act.client(&realm, args.word("client")?)?;
     let known = catalogue(&act.resources(&realm)?);
     let mut after = before.clone();
-    change(&mut after, &known, act.now())?;
+    change(&mut after, &known, dead_until(before.not_before.max(realm.not_before), act.now()))?;
     let fields = show::differences(&show::client(&before)?, &show::client(&after)?);
     if !fields.is_empty() {
         act.update(&after)?;
@@ -255,9 +268,11 @@ pub(super) fn change(
     show::client(&after)
 }
 
-/// Token times are whole seconds, so every token of this second counts as older: none survives what was just decided.
-pub(super) fn dead_until(now: Time) -> Time {
-    Time::from_seconds(now.seconds().saturating_add(1))
+/// From when tokens of a client count after all of them were ended, now; `before` is from when they counted. Token times are whole
+/// seconds, so every token of this second counts as older; and where later ones were issued already, because tokens were ended a
+/// moment ago, they do, too (endpoint/token.rs says how much later a token can be).
+pub(super) fn dead_until(before: Time, now: Time) -> Time {
+    if before > now { before.plus_seconds(1) } else { Time::from_seconds(now.seconds().saturating_add(1)) }
 }
 
 fn entry(args: &Args) -> Result<ClientEntry, AdminStop> {
@@ -274,6 +289,10 @@ fn entry(args: &Args) -> Result<ClientEntry, AdminStop> {
         default_scope: scope("default_scope")?,
         person: args.text("person").map(Title::parse).transpose()?,
         auth_methods: words("auth_method").map(methods).transpose()?,
+        introspects: args
+            .list("introspects")
+            .map(|list| list.into_iter().map(ResourceIdentifier::parse).collect())
+            .transpose()?,
         redirect_uris: args.list("redirect_uri").map(|list| list.into_iter().map(str::to_owned).collect()),
         web_origins: args.list("web_origin").map(|list| list.into_iter().map(WebOrigin::parse).collect()).transpose()?,
         ..ClientEntry::new(ClientId::parse(args.word("client")?)?)

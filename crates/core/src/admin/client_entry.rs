@@ -3,8 +3,9 @@
 use super::client::ordered;
 use super::document::{ClientEntry, ClientType};
 use super::realm::status_of;
+use super::resource::Catalogue;
 use super::{Act, AdminStop};
-use crate::name::{Scope, ScopeToken, Title, WebOrigin};
+use crate::name::{Scope, Title, WebOrigin};
 use crate::record::{AuthMethod, Client, ClientKind, GrantName, Realm, Status};
 use std::collections::BTreeSet;
 
@@ -12,12 +13,7 @@ use std::collections::BTreeSet;
 const MOST_ORIGINS: usize = 50;
 
 /// A new client as an entry says, not yet written. Ids are never given twice.
-pub(super) fn fresh(
-    act: &mut Act<'_, '_>,
-    realm: &Realm,
-    entry: &ClientEntry,
-    known: &BTreeSet<ScopeToken>,
-) -> Result<Client, AdminStop> {
+pub(super) fn fresh(act: &mut Act<'_, '_>, realm: &Realm, entry: &ClientEntry, known: &Catalogue) -> Result<Client, AdminStop> {
     let id = &entry.client_id;
     if let Some(client) = act.find_client(realm, id)? {
         return Err(AdminStop::Taken(match client.status {
@@ -35,7 +31,7 @@ pub(super) fn unwritten(
     act: &mut Act<'_, '_>,
     realm: &Realm,
     entry: &ClientEntry,
-    known: &BTreeSet<ScopeToken>,
+    known: &Catalogue,
 ) -> Result<Client, AdminStop> {
     let both = BTreeSet::from([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]);
     let (kind, grants) = match entry.kind.unwrap_or(ClientType::Confidential) {
@@ -56,6 +52,7 @@ pub(super) fn unwritten(
         redirect_uris: Vec::new(),
         web_origins: Vec::new(),
         person: None,
+        introspects: BTreeSet::new(),
         status: Status::Active,
         not_before: act.now(),
     };
@@ -87,6 +84,9 @@ pub(super) fn revise(client: &mut Client, entry: &ClientEntry) -> Result<(), Adm
     if let Some(origins) = &entry.web_origins {
         client.web_origins.clone_from(origins);
     }
+    if let Some(resources) = &entry.introspects {
+        client.introspects.clone_from(resources);
+    }
     if let Some(status) = entry.status {
         client.status = status_of(status);
     }
@@ -108,10 +108,10 @@ pub(super) fn revise(client: &mut Client, entry: &ClientEntry) -> Result<(), Adm
 }
 
 /// Refuses a client that could not work, or that would be granted what no API of the realm has.
-pub(super) fn check(client: &Client, known: &BTreeSet<ScopeToken>) -> Result<(), AdminStop> {
+pub(super) fn check(client: &Client, known: &Catalogue) -> Result<(), AdminStop> {
     let id = &client.client_id;
     let invalid = |what: String| Err(AdminStop::Invalid(format!("client {id}: {what}")));
-    if let Some(scope) = client.scope.iter().find(|scope| !known.contains(scope)) {
+    if let Some(scope) = client.scope.iter().find(|scope| !known.scopes.contains(scope)) {
         return invalid(format!("no API of the realm has the scope {scope}; jeton scope list shows them"));
     }
     if let Some(default) = &client.default_scope
@@ -129,6 +129,13 @@ pub(super) fn check(client: &Client, known: &BTreeSet<ScopeToken>) -> Result<(),
     let distinct: BTreeSet<&WebOrigin> = client.web_origins.iter().collect();
     if client.web_origins.len() > MOST_ORIGINS || distinct.len() < client.web_origins.len() {
         return invalid(format!("it has at most {MOST_ORIGINS} web origins, each of them once"));
+    }
+    if let Some(resource) = client.introspects.iter().find(|resource| !known.resources.contains(resource)) {
+        return invalid(format!("the realm has no API {resource}; jeton resource list shows them"));
+    }
+    // RFC 7662 §2.1: who asks about tokens shows who it is.
+    if matches!(client.kind, ClientKind::Public) && !client.introspects.is_empty() {
+        return invalid("a public client cannot introspect: it has no secret to show who it is".into());
     }
     match client.redirect_uris.iter().find(|uri| !is_redirect_uri(uri)) {
         Some(_) => invalid("a redirect URI is absolute and has no fragment (RFC 6749 section 3.1.2)".into()),

@@ -66,6 +66,23 @@ pub(super) const COMMANDS: &[Command] = &[
         },
     },
     Command {
+        name: "client.revoke-tokens",
+        scope: WRITE,
+        summary: "End every living token of a client at once; it may ask for new ones.",
+        params: &[REALM, CLIENT],
+        answer: Answer::One(show::CLIENT),
+        examples: &[("jeton client revoke-tokens acme build-7", "after a leak; its next token is good again")],
+        method: "POST",
+        path: "/v1/realms/{realm}/clients/{client}/revoke-tokens",
+        effect: Effect::Changes,
+        run: |act, args| {
+            change(act, args, "client.revoke-tokens", |client, _, until| {
+                client.not_before = until;
+                Ok(())
+            })
+        },
+    },
+    Command {
         name: "client.delete",
         scope: WRITE,
         summary: "Delete a client for ever: its secrets and keys go, and nobody gets its id again.",
@@ -83,9 +100,9 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 fn stop(act: &mut Act<'_, '_>, args: &Args, action: &str, status: Status) -> Result<Value, AdminStop> {
-    change(act, args, action, |client, _, now| {
+    change(act, args, action, |client, _, until| {
         client.status = status;
-        client.not_before = dead_until(now);
+        client.not_before = until;
         Ok(())
     })
 }
@@ -94,7 +111,7 @@ fn stop(act: &mut Act<'_, '_>, args: &Args, action: &str, status: Status) -> Res
 pub(super) fn delete(act: &mut Act<'_, '_>, realm: &crate::record::Realm, id: &str) -> Result<Value, AdminStop> {
     let mut client = act.client(realm, id)?;
     client.status = Status::Deleted;
-    client.not_before = dead_until(act.now());
+    client.not_before = dead_until(client.not_before.max(realm.not_before), act.now());
     client.redirect_uris.clear();
     client.web_origins.clear();
     if let ClientKind::Confidential { secrets, .. } = &mut client.kind {

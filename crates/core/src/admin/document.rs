@@ -128,6 +128,9 @@ pub struct ClientEntry {
     /// The web pages from which a public client may ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_origins: Option<Vec<WebOrigin>>,
+    /// The APIs for which it asks what tokens say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspects: Option<BTreeSet<ResourceIdentifier>>,
     /// Whether it may ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Switch>,
@@ -154,6 +157,7 @@ impl ClientEntry {
             auth_methods: None,
             redirect_uris: None,
             web_origins: None,
+            introspects: None,
             status: None,
             secrets: None,
             api_keys: None,

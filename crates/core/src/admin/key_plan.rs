@@ -49,6 +49,15 @@ pub(super) fn slots(realm: &Realm) -> Vec<(KeyPurpose, Algorithm)> {
     }
 }
 
+/// The same, and that of signed answers about tokens once there is a key for them: it is made when it is first asked for, and
+/// rotates like the others.
+fn slots_in_use(realm: &Realm, keys: &[SigningKeyRecord]) -> Vec<(KeyPurpose, Algorithm)> {
+    let mut slots = slots(realm);
+    let answers = keys.iter().find(|key| key.purpose == KeyPurpose::Introspection && key.state.is_active());
+    slots.extend(answers.map(|key| (key.purpose, key.algorithm)));
+    slots
+}
+
 /// How long a key is watched in the key set before it signs, in seconds.
 pub(super) fn wait(realm: &Realm) -> i64 {
     realm.settings.keys.publish_ahead.saturating_add(SETTLING)
@@ -91,7 +100,7 @@ pub(super) fn publish_at(realm: &Realm, keys: &[SigningKeyRecord], slot: (KeyPur
 
 /// The next step that is due. `waited` are the keys that were watched for long enough.
 pub(super) fn step<'k>(realm: &Realm, keys: &'k [SigningKeyRecord], now: Time, waited: &BTreeSet<Key>) -> Option<Step<'k>> {
-    let slots = slots(realm);
+    let slots = slots_in_use(realm, keys);
     let published = keys.iter().filter(|key| key.state.is_published()).count();
     for &(purpose, algorithm) in &slots {
         let slot = (purpose, algorithm);

@@ -29,6 +29,7 @@ mod show;
 mod signing_key;
 mod stop;
 mod token;
+mod token_revoke;
 mod web_origin;
 mod webhook;
 
@@ -74,6 +75,7 @@ const TABLES: &[&[Command]] = &[
     client_state::COMMANDS,
     apply::COMMANDS,
     token::COMMANDS,
+    token_revoke::COMMANDS,
     webhook::COMMANDS,
     family::COMMANDS,
 ];

@@ -123,7 +123,7 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Let a realm serve again.",
         params: &[NAME],
         answer: Answer::One(show::REALM),
-        examples: &[("jeton realm enable acme", "tokens that have not ended pass again")],
+        examples: &[("jeton realm enable acme", "tokens are issued again; those from before stay dead")],
         method: "POST",
         path: "/v1/realms/{realm}/enable",
         effect: Effect::Changes,
@@ -172,7 +172,8 @@ fn set(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
 fn switch(act: &mut Act<'_, '_>, args: &Args, action: &str, status: Status) -> Result<Value, AdminStop> {
     let before = act.realm_to_change(args.word("realm")?)?;
     // What was stopped stays dead when the realm goes on.
-    let not_before = if status.is_active() { before.not_before } else { super::client::dead_until(act.now()) };
+    let not_before =
+        if status.is_active() { before.not_before } else { super::token_revoke::dead_until(before.not_before, act.now()) };
     let after = Realm { status, not_before, ..before.clone() };
     keep(act, &before, &after, action)?;
     show::realm(&after)

@@ -318,8 +318,23 @@ pub(super) fn target(realm: &Realm, resource: &ResourceServer) -> String {
     format!("{}/resource/{}", realm.name, resource.identifier)
 }
 
-/// Every scope that can be granted in a realm with these resource servers.
-pub(super) fn catalogue<'a>(resources: impl IntoIterator<Item = &'a ResourceServer>) -> BTreeSet<ScopeToken> {
-    let active = resources.into_iter().filter(|resource| resource.status.is_active());
-    active.flat_map(|resource| resource.scopes.iter().map(|entry| entry.scope.clone())).collect()
+/// What a client of a realm can be granted, and be.
+#[derive(Debug, Default)]
+pub(super) struct Catalogue {
+    /// Every scope of an API in use.
+    pub scopes: BTreeSet<ScopeToken>,
+    /// Every API, in use or not.
+    pub resources: BTreeSet<ResourceIdentifier>,
+}
+
+/// What these resource servers offer to the clients of their realm.
+pub(super) fn catalogue<'a>(resources: impl IntoIterator<Item = &'a ResourceServer>) -> Catalogue {
+    let mut catalogue = Catalogue::default();
+    for resource in resources {
+        catalogue.resources.insert(resource.identifier.clone());
+        if resource.status.is_active() {
+            catalogue.scopes.extend(resource.scopes.iter().map(|entry| entry.scope.clone()));
+        }
+    }
+    catalogue
 }

@@ -22,6 +22,7 @@ pub(super) const REALM: &[Field] = &[
     Field::hidden("profile", Text, "Which rules hold."),
     Field::hidden("permissions", List, "What it allows beyond the RFCs."),
     Field::hidden("settings", Object, "Lifetimes, token format and scope rules."),
+    Field::hidden("tokens_from", FieldKind::Time, "Tokens issued before this moment are dead."),
     Field::hidden("created_at", FieldKind::Time, "When it was made."),
 ];
 
@@ -59,6 +60,7 @@ pub(super) const CLIENT: &[Field] = &[
     Field::hidden("redirect_uris", List, "Exact redirect URIs."),
     Field::hidden("web_origins", List, "The web pages from which it may ask."),
     Field::hidden("person", Text, "The person as whom its tokens act."),
+    Field::hidden("introspects", List, "The APIs for which it asks what tokens say."),
     Field::hidden("tokens_from", FieldKind::Time, "Tokens issued before this moment are dead."),
     Field::hidden("created_at", FieldKind::Time, "When it was made."),
 ];
@@ -125,6 +127,9 @@ pub(super) fn realm(realm: &Realm) -> Result<Value, AdminStop> {
         "permissions": json_of(&realm.permissions)?, "settings": json_of(&realm.settings)?,
         "created_at": moment(realm.key.created_at()),
     });
+    if realm.not_before > Time::default() {
+        view["tokens_from"] = moment(realm.not_before);
+    }
     status(&mut view, &realm.status);
     Ok(view)
 }
@@ -149,7 +154,8 @@ pub(super) fn client(client: &Client) -> Result<Value, AdminStop> {
     let mut view = json!({
         "client_id": client.client_id, "title": client.title, "type": kind, "grants": json_of(&client.grants)?,
         "scope": client.scope, "default_scope": client.default_scope, "auth_methods": methods,
-        "redirect_uris": client.redirect_uris, "web_origins": client.web_origins, "person": client.person, "created_at": moment(client.key.created_at()),
+        "redirect_uris": client.redirect_uris, "web_origins": client.web_origins, "person": client.person,
+        "introspects": json_of(&client.introspects)?, "created_at": moment(client.key.created_at()),
     });
     if client.not_before > client.key.created_at() {
         view["tokens_from"] = moment(client.not_before);

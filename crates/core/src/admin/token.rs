@@ -8,7 +8,7 @@ use crate::name::Time;
 use crate::record::{Client, ClientKind, Realm, SigningKeyRecord, Status, keys_of_realm};
 use crate::snapshot::RealmState;
 use crate::store::Order;
-use crate::token::{AccessToken, open_opaque};
+use crate::token::{AccessToken, genuine, open_opaque};
 use jeton_jose::{JoseError, KeySet, b64, json::parse_object, jwt::MAX_TOKEN, parse_compact};
 use serde_json::{Map, Value, json};
 
@@ -135,8 +135,9 @@ fn jwt(act: &mut Act<'_, '_>, text: &str, given: Option<&KeySet>, lines: &mut Li
     match (given, &realm) {
         (Some(keys), _) => signature(text, keys, "of the given set", lines),
         (None, Some(realm)) => {
-            let keys = published(act, realm)?;
-            signature(text, &keys, &format!("of realm {}", realm.name), lines);
+            let state = state_of(act, realm)?;
+            signature(text, &state.published, &format!("of realm {}", realm.name), lines);
+            revocation(act, &state, text, lines)?;
         }
         (None, None) => {
             lines.add("verdict", "signature", "not checked", "no realm here has this issuer; give its keys as a JWK Set");
@@ -151,10 +152,20 @@ fn jwt(act: &mut Act<'_, '_>, text: &str, given: Option<&KeySet>, lines: &mut Li
     Ok(())
 }
 
-fn published(act: &mut Act<'_, '_>, realm: &Realm) -> Result<KeySet, AdminStop> {
+/// A realm with its keys, ready for opening tokens.
+pub(super) fn state_of(act: &mut Act<'_, '_>, realm: &Realm) -> Result<RealmState, AdminStop> {
     let keys: Vec<SigningKeyRecord> =
         act.records.scan(keys_of_realm(realm.key), None, Order::Ascending, super::act::MOST_ROWS)?;
-    Ok(RealmState::open(realm.clone(), Vec::new(), &keys, act.data())?.published)
+    Ok(RealmState::open(realm.clone(), Vec::new(), &keys, act.data())?)
+}
+
+/// Whether a token was ended before its time.
+fn revocation(act: &mut Act<'_, '_>, state: &RealmState, text: &str, lines: &mut Lines) -> Result<(), AdminStop> {
+    let Ok(token) = genuine(state, lines.now, text) else { return Ok(()) };
+    if act.is_revoked(&state.realm, &token)? {
+        lines.add("verdict", "revocation", "revoked", "it was ended before its time");
+    }
+    Ok(())
 }
 
 fn signature(text: &str, keys: &KeySet, whose: &str, lines: &mut Lines) {
@@ -192,7 +203,8 @@ fn opaque(act: &mut Act<'_, '_>, text: &str, lines: &mut Lines) -> Result<(), Ad
     for realm in act.realms()? {
         let state = RealmState::open(realm.clone(), Vec::new(), &[], act.data())?;
         if let Ok(token) = open_opaque(&state, text) {
-            return opened(act, &realm, &token, lines);
+            opened(act, &realm, &token, lines)?;
+            return revocation(act, &state, text, lines);
         }
     }
     Err(AdminStop::NotFound("no realm here can open this token; it is damaged, or from another installation".into()))
@@ -220,8 +232,9 @@ fn client(act: &mut Act<'_, '_>, realm: &Realm, id: &str, issued: i64, lines: &m
     };
     let (value, meaning) = match known {
         None => ("unknown", format!("realm {} has no such client", realm.name)),
-        Some(client) if issued < client.not_before.seconds() => {
-            ("revoked", format!("its tokens from before {} are dead", client.not_before.to_rfc3339()))
+        Some(client) if issued < client.not_before.max(realm.not_before).seconds() => {
+            let from = client.not_before.max(realm.not_before).to_rfc3339();
+            ("revoked", format!("its tokens from before {from} are dead"))
         }
         Some(client) => match (&client.status, &client.kind) {
             (Status::Active, ClientKind::Confidential { .. }) => ("active", "a confidential client".to_owned()),

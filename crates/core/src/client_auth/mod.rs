@@ -6,7 +6,7 @@
 use crate::event::{Adoption, Concerned};
 use crate::form;
 use crate::name::{ClientId, Key, Time};
-use crate::record::{AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret, Permission, SecretHash, Status};
+use crate::record::{AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret, Permission, Realm, SecretHash, Status};
 use crate::refusal::{Fault, Why};
 use crate::snapshot::{DataKeys, Memory, RealmState};
 use crate::world::{Need, Presented, Stop, World};
@@ -133,18 +133,71 @@ pub fn authenticate(
     if !presented.methods.iter().all(|method| auth_methods.contains(method)) {
         return Err(stop(Why::ClientMethodNotAllowed));
     }
-    match &client.status {
-        Status::Active => {}
-        Status::Disabled => return Err(stop(Why::ClientDisabled)),
-        Status::Suspended { .. } => return Err(stop(Why::ClientSuspended)),
-        Status::Deleted => return Err(stop(Why::ClientUnknown)),
-    }
-    if !known.realm.realm.status.is_active() {
-        return Err(stop(Why::RealmInactive));
-    }
+    standing(&client, &known.realm.realm).map_err(stop)?;
     let secret = matched.key;
     let adopt = (!matches!(matched.hash, SecretHash::Keyed { .. })).then_some(Adoption { secret, mac: hash });
     Ok(AuthenticatedClient { client, secret, adopt })
+}
+
+/// A client where public ones may ask, too.
+#[derive(Clone, Debug)]
+pub enum Recognized {
+    /// It has shown who it is.
+    Authenticated(AuthenticatedClient),
+    /// It has no secret and said who it is.
+    Public(Arc<Client>),
+}
+
+impl Recognized {
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &Arc<Client> {
+        match self {
+            Self::Authenticated(client) => client.client(),
+            Self::Public(client) => client,
+        }
+    }
+
+    /// The client that has shown who it is.
+    #[must_use]
+    pub fn authenticated(&self) -> Option<&AuthenticatedClient> {
+        match self {
+            Self::Authenticated(client) => Some(client),
+            Self::Public(_) => None,
+        }
+    }
+}
+
+/// Recognizes the client of a request: a confidential one by its credentials, a public one by its id alone (RFC 7009 §2.1).
+/// What such a request brings along must belong to the client, so that saying another's id is of no use.
+pub fn recognize(
+    known: Known<'_>,
+    world: &World<'_>,
+    credentials: &Credentials,
+) -> Result<Recognized, (Stop, Option<Concerned>)> {
+    let refused = match authenticate(known, world, credentials) {
+        Ok(client) => return Ok(Recognized::Authenticated(client)),
+        Err(refused) => refused,
+    };
+    let alone = credentials.basic.is_none() && credentials.body_secret.is_none();
+    let id = credentials.body_id.as_deref().filter(|_| alone && matches!(refused.0, Stop::Refuse(Why::ClientIsPublic)));
+    let Some(id) = id.and_then(|id| ClientId::parse(id).ok()) else { return Err(refused) };
+    let realm = &known.realm.realm;
+    let client = known.memory.client(world.facts, realm.key, &id).map_err(|stop| (stop, None))?.ok_or(refused)?;
+    let of = Some(Concerned::from(&*client));
+    standing(&client, realm).map_err(|why| (why.into(), of))?;
+    Ok(Recognized::Public(client))
+}
+
+/// Whether a client and its realm are in use.
+fn standing(client: &Client, realm: &Realm) -> Result<(), Why> {
+    match &client.status {
+        Status::Active => {}
+        Status::Disabled => return Err(Why::ClientDisabled),
+        Status::Suspended { .. } => return Err(Why::ClientSuspended),
+        Status::Deleted => return Err(Why::ClientUnknown),
+    }
+    if realm.status.is_active() { Ok(()) } else { Err(Why::RealmInactive) }
 }
 
 const NOBODY: &[u8] = b"the keyed hash of no secret: 43 characters.";

@@ -10,8 +10,10 @@ use crate::world::{Presented, Stop, World};
 
 /// Why a client gets no token when the clock went back far behind its last revocation.
 pub const CLOCK_BEHIND: &str = "the clock is behind the last revocation";
-/// Seconds by which a new token may count from later than now: as much as a check allows.
-const MOST_AHEAD: i64 = jeton_jose::jwt::CLOCK_SKEW;
+/// Seconds by which a new token may count from later than now because its realm's tokens were ended: as much as a check allows.
+const REALM_AHEAD: i64 = jeton_jose::jwt::CLOCK_SKEW;
+/// The same because its client's tokens were ended: so little that ending all of a realm's leaves none (admin/realm.rs).
+const CLIENT_AHEAD: i64 = 1;
 
 /// One token request, whatever its spelling was.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +59,7 @@ pub fn token(
     let client = authenticate(known, world, &request.credentials).map_err(|(stop, client)| Stopped { stop, client })?;
     let asked = Asked {
         realm: known.realm,
+        memory: known.memory,
         client: &client,
         world,
         from: world.now.max(client.client().not_before).max(known.realm.realm.not_before),
@@ -84,7 +87,8 @@ fn exchange(asked: &Asked<'_>, change: &mut Changing<'_, '_>, wire: &str) -> Res
     let issue = (grant.exchange)(asked, change)?;
     // Token times are whole seconds: in the second in which a client was stopped and let go on, a new token counts from the next
     // one, so that it is told apart from those that died.
-    if asked.from > world.now.plus_seconds(MOST_AHEAD) {
+    let (of_client, of_realm) = (client.not_before, asked.realm.realm.not_before);
+    if of_client > world.now.plus_seconds(CLIENT_AHEAD) || of_realm > world.now.plus_seconds(REALM_AHEAD) {
         return Err(Fault::Unavailable(CLOCK_BEHIND.into()).into());
     }
     let from = World { now: asked.from, ..world.clone() };

@@ -3,7 +3,7 @@
 use crate::client_auth::AuthenticatedClient;
 use crate::name::Time;
 use crate::record::GrantName;
-use crate::snapshot::RealmState;
+use crate::snapshot::{Memory, RealmState};
 use crate::store::Changing;
 use crate::token::Issue;
 use crate::world::{Presented, Stop, World};
@@ -32,6 +32,8 @@ pub const GRANTS: &[Grant] = &[client_credentials::GRANT, refresh_token::GRANT];
 pub struct Asked<'a> {
     /// The realm that was asked.
     pub realm: &'a RealmState,
+    /// What is remembered.
+    pub memory: &'a Memory,
     /// Who asks.
     pub client: &'a AuthenticatedClient,
     /// Time and chance.

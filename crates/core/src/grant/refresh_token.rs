@@ -6,11 +6,11 @@
 use super::scope::{self, Granted};
 use super::{Asked, Grant};
 use crate::name::Scope;
-use crate::record::{Client, ClientKind, GrantName, Permission, TokenFamily};
+use crate::record::{Client, ClientKind, GrantName, Permission, Revoked, TokenFamily};
 use crate::refusal::Why;
 use crate::snapshot::RealmState;
 use crate::store::Changing;
-use crate::token::{FamilyToken, Holder, Issue, Refresh, open_refresh, use_family};
+use crate::token::{FamilyToken, Holder, Issue, Refresh, digest_of_refresh, open_refresh, use_family};
 use crate::world::{Consequence, Presented, Stop};
 
 /// The descriptor.
@@ -84,7 +84,8 @@ fn sealed(asked: &Asked<'_>, presented: &Presented) -> Result<Issue, Stop> {
     if asked.world.now >= token.expires_at {
         return Err(Why::RefreshTokenExpired.into());
     }
-    if died(asked, token.issued_at.seconds()) {
+    let revoked = Revoked::Token(digest_of_refresh(presented.expose()));
+    if died(asked, token.issued_at.seconds()) || asked.memory.revocations.has(asked.realm.realm.key, revoked) {
         return Err(Why::RefreshTokenRevoked.into());
     }
     let Granted { scope, audience } = scope::narrow(asked, &kept(&token.scope, client))?;

@@ -32,7 +32,7 @@ pub struct Carried {
 /// A call that may pass: who calls, as whom, with what.
 #[derive(Debug)]
 pub struct Permit {
-    token: AccessToken,
+    token: Arc<AccessToken>,
     client: Concerned,
     api_key: Option<Key>,
 }
@@ -81,8 +81,7 @@ pub fn decide(known: Known<'_>, policy: Policy<'_>, carried: &Carried, world: &W
     let (token, client) = checked.map_err(|(stop, client)| Denial { stop, client: client.or(caller.clone()) })?;
     let deny = |why: Why| Denial { stop: why.into(), client: Some(Concerned::from(&*client)) };
     // RFC 9068 §4: the audience must name this resource server.
-    let audience = known.realm.audience_of(&[policy.resource]);
-    if !token.audience.iter().any(|for_whom| audience.contains(for_whom)) {
+    if !known.realm.is_for(&token.audience, policy.resource) {
         return Err(deny(Why::TokenAudience));
     }
     if caller.is_some_and(|caller| caller.key != client.key) {

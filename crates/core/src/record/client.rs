@@ -1,7 +1,7 @@
 //! A client is an application that may ask for tokens: what it is, what it was granted, how it authenticates.
 
 use super::{Column, ColumnType, Index, Kind, Lookup, Record, Value};
-use crate::name::{ClientId, Key, Label, Scope, Time, Title, WebOrigin};
+use crate::name::{ClientId, Key, Label, ResourceIdentifier, Scope, Time, Title, WebOrigin};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,6 +36,9 @@ pub struct Client {
     /// The person as whom its tokens act, where the realm says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<Title>,
+    /// The APIs for which it asks what tokens say (RFC 7662 §2.1): it is such an API's own client.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub introspects: BTreeSet<ResourceIdentifier>,
     /// Whether it may ask.
     pub status: Status,
     /// Tokens issued before this moment are dead.

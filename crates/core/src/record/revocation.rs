@@ -19,10 +19,11 @@ pub struct Revocation {
 }
 
 /// What is dead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Revoked {
-    /// The access token whose SHA-256 begins with these bytes.
+    /// The token whose digest this is. Of a signed one its signature is no part: there can be several for the same statement, and
+    /// none of them may bring it back.
     Token(Key),
     /// Every access token of this family.
     Family(Key),

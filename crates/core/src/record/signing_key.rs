@@ -38,6 +38,8 @@ pub enum KeyPurpose {
     AccessToken,
     /// ID tokens.
     IdToken,
+    /// Signed answers about tokens (RFC 9701).
+    Introspection,
 }
 
 /// The life of a key: next → active → retiring → gone.

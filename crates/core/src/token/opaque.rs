@@ -3,11 +3,12 @@
 //! Form: `jat_` and base64url of (nonce, ciphertext, tag). Inside: form, issue and end in seconds, then token id, client id,
 //! subject, scope and audiences, each behind its length. The realm's key is part of what is authenticated.
 
-use super::check::{AccessToken, family_of};
+use super::check::{digest_of, family_of};
 use super::mint::Content;
-use crate::name::{ClientId, Scope, Time};
+use crate::name::{ClientId, Key, Scope, Time};
 use crate::refusal::Why;
 use crate::snapshot::RealmState;
+use crate::verified::AccessToken;
 use jeton_jose::b64;
 
 /// By this prefix a leak scanner recognises a token.
@@ -52,10 +53,10 @@ pub(crate) fn open(realm: &RealmState, token: &str) -> Result<AccessToken, Why> 
     let sealed = token.strip_prefix(PREFIX).ok_or(Why::TokenMalformed)?;
     let sealed = b64::decode(sealed.as_bytes()).map_err(|_| Why::TokenMalformed)?;
     let plain = realm.access_seal.open(realm.realm.key.as_bytes(), &sealed).map_err(|_| Why::TokenSignature)?;
-    parse(&plain).ok_or(Why::TokenMalformed)
+    parse(&plain, digest_of(token.as_bytes())).ok_or(Why::TokenMalformed)
 }
 
-fn parse(plain: &[u8]) -> Option<AccessToken> {
+fn parse(plain: &[u8], digest: Key) -> Option<AccessToken> {
     let (&form, rest) = plain.split_first()?;
     if form != FORM {
         return None;
@@ -83,6 +84,7 @@ fn parse(plain: &[u8]) -> Option<AccessToken> {
         expires_at: Time::from_seconds(i64::from_be_bytes(*expires_at)),
         token_id: b64::encode(token_id),
         family: family_of(token_id),
+        digest,
     })
 }
 

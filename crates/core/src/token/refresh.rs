@@ -9,7 +9,7 @@ use crate::world::World;
 use jeton_jose::b64;
 use serde::{Deserialize, Serialize};
 
-const PREFIX: &str = "jrt_";
+pub(super) const PREFIX: &str = "jrt_";
 
 /// What a sealed refresh token says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -210,6 +210,7 @@ fn client(node: &Engine, realm: Key) -> Client {
         default_scope: None,
         redirect_uris: Vec::new(),
         web_origins: Default::default(),
+        introspects: Default::default(),
         person: None,
         status: Status::Active,
         not_before: Time::default(),

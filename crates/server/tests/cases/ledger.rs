@@ -165,7 +165,7 @@ fn tests_with_rows(source: &str) -> Vec<(Vec<String>, String)> {
 }
 
 /// The groups of rows, as they begin the names of tests.
-const GROUPS: [&str; 7] = ["ca", "te", "jw", "tn", "ad", "rt", "f"];
+const GROUPS: [&str; 9] = ["ca", "te", "jw", "ir", "rv", "tn", "ad", "rt", "f"];
 
 fn rust_files(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(directory) else { return };

@@ -19,6 +19,7 @@ mod http2;
 mod invariants;
 mod ledger;
 mod replay;
+mod revocation;
 mod rotation;
 mod tls;
 mod webhooks;
@@ -26,8 +27,21 @@ mod webhooks;
 use replay::{directory, replay};
 
 /// Every file of cases, each with a test of its own.
-const FILES: [&str; 7] =
-    ["client_auth.http", "deviations.http", "form.http", "framing.http", "refresh.http", "tenants.http", "tokens.http"];
+const FILES: [&str; 8] = [
+    "about_tokens.http",
+    "client_auth.http",
+    "deviations.http",
+    "form.http",
+    "framing.http",
+    "refresh.http",
+    "tenants.http",
+    "tokens.http",
+];
+
+#[test]
+fn about_tokens() {
+    replay("about_tokens.http");
+}
 
 #[test]
 fn client_auth() {

@@ -78,6 +78,16 @@ impl Server {
         server
     }
 
+    /// Kills the process as a power cut would, and starts another one over what it left.
+    pub fn kill_and_start_again(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let directory = self._directory.take();
+        let data = directory.as_ref().expect("it has a directory of its own").path().join("data");
+        *self = Self::on_with(&data, &[]).unwrap_or_else(|said| panic!("{said}"));
+        self._directory = directory;
+    }
+
     /// Starts a server on a data directory that is there, with further arguments; or else what it said instead of listening.
     pub fn on_with(data: &Path, arguments: &[String]) -> Result<Self, String> {
         Self::launched(data, &Launch { arguments: arguments.to_vec(), descriptors: None })

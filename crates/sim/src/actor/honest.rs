@@ -9,6 +9,9 @@ use jeton_core::record::{ClientKind, Placement};
 /// How many seconds before its end a token is no longer used.
 const MARGIN: i64 = 30;
 
+/// Endpoints that are no documents.
+const NOT_READ: [&str; 3] = ["token", "introspection", "revocation"];
+
 /// Asks for a token, or uses the one it has.
 pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
     let party = anybody(game);
@@ -31,7 +34,7 @@ fn read(game: &mut Game, house: usize) -> Result<(), Broken> {
     let endpoints = &game.dialect(house).file.endpoints;
     let all = jeton_wire::route::Endpoint::ALL;
     let there: Vec<usize> =
-        (0..all.len()).filter(|at| all[*at].name() != "token" && !all[*at].paths(endpoints).is_empty()).collect();
+        (0..all.len()).filter(|at| !NOT_READ.contains(&all[*at].name()) && !all[*at].paths(endpoints).is_empty()).collect();
     let endpoint = *game.chance.pick(&there);
     game.send("A developer", &Ask::Document { house, endpoint })?;
     Ok(())

@@ -11,6 +11,7 @@ mod honest;
 mod hostile;
 mod keeper;
 pub(crate) mod keys;
+mod revoker;
 mod thief;
 pub(crate) mod weather;
 
@@ -19,13 +20,14 @@ pub type Step = fn(&mut Game) -> Result<(), Broken>;
 
 /// Who acts, and how often in a hundred steps.
 pub const CAST: &[(usize, Step)] = &[
-    (34, honest::step),
+    (32, honest::step),
     (12, keeper::step),
     (10, confused::step),
     (12, thief::step),
     (8, hostile::step),
     (14, admin::step),
     (10, weather::step),
+    (10, revoker::step),
 ];
 
 /// The request that this client's provider documents, with one of its live secrets.

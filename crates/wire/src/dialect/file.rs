@@ -42,6 +42,10 @@ pub struct DialectFile {
 pub struct Endpoints {
     /// RFC 6749 §3.2.
     pub token: Vec<String>,
+    /// RFC 7662 §2.
+    pub introspection: Vec<String>,
+    /// RFC 7009 §2.
+    pub revocation: Vec<String>,
     /// RFC 7517 §5.
     pub keys: Vec<String>,
     /// RFC 8414 §3; the form with the well-known part in front is served beside it.
@@ -137,6 +141,16 @@ pub enum MetadataField {
     Issuer,
     /// URL of the token endpoint.
     TokenEndpoint,
+    /// URL of the introspection endpoint.
+    IntrospectionEndpoint,
+    /// How clients may authenticate there.
+    IntrospectionEndpointAuthMethodsSupported,
+    /// Algorithms of signed answers about tokens (RFC 9701 §7).
+    IntrospectionSigningAlgValuesSupported,
+    /// URL of the revocation endpoint.
+    RevocationEndpoint,
+    /// How clients may authenticate there.
+    RevocationEndpointAuthMethodsSupported,
     /// URL of the key set.
     JwksUri,
     /// Scopes of all APIs of the realm.

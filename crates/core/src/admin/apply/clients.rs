@@ -2,8 +2,9 @@
 
 use super::{Plan, Unmentioned};
 use crate::admin::document::{ApiKeyEntry, ClientEntry, SecretEntry};
+use crate::admin::resource::Catalogue;
 use crate::admin::{Act, AdminStop, api_key, client, client_entry, client_state, credential, secret, show, web_origin};
-use crate::name::{ClientId, ScopeToken};
+use crate::name::ClientId;
 use crate::record::{ApiKey, Client, ClientKind, ClientSecret, Realm, Status, clients_of_realm};
 use crate::store::Order;
 use serde_json::{Value, json};
@@ -13,8 +14,8 @@ use std::collections::BTreeSet;
 pub(super) struct Place<'a> {
     /// Their realm.
     pub realm: &'a Realm,
-    /// The scopes that can be granted there.
-    pub known: BTreeSet<ScopeToken>,
+    /// What can be granted there.
+    pub known: Catalogue,
     /// Whether the realm was made just now, so that it has no clients yet.
     pub is_new: bool,
     /// Whether clients, secrets and keys that the document does not mention go.
@@ -101,7 +102,7 @@ fn revise(
     client_entry::check(&after, &place.known)?;
     let loses = !before.scope.is_within(&after.scope) || (before.status.is_active() && !after.status.is_active());
     if loses {
-        after.not_before = client::dead_until(act.now());
+        after.not_before = client::dead_until(before.not_before.max(place.realm.not_before), act.now());
     }
     let mut fields = show::differences(&show::client(before)?, &show::client(&after)?);
     if let Some(wanted) = &entry.secrets {

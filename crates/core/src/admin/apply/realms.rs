@@ -3,7 +3,7 @@
 use super::clients::{self, Place};
 use super::{Plan, Unmentioned};
 use crate::admin::document::{Document, RealmEntry, ResourceEntry};
-use crate::admin::{Act, AdminStop, realm, resource, show};
+use crate::admin::{Act, AdminStop, realm, resource, show, token_revoke};
 use crate::record::{Realm, ResourceServer, Status};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -55,6 +55,9 @@ fn changed(
     act.may_change(before)?;
     let mut after = before.clone();
     realm::revise(act, &mut after, entry, realms)?;
+    if before.status.is_active() && !after.status.is_active() {
+        after.not_before = token_revoke::dead_until(before.not_before, act.now());
+    }
     plan.change(before.name.to_string(), realm::keep(act, before, &after, "realm.set")?);
     Ok(after)
 }
