@@ -5,8 +5,8 @@ use crate::client_auth::Known;
 use crate::endpoint::Stopped;
 use crate::name::{Issuer, Key, Time};
 use crate::record::{
-    Actor, ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, ResourceServer, SigningKeyRecord, client_by_id,
-    key_by_hash, keys_of_realm, resources_of_realm,
+    Actor, ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, ResourceServer, SigningKeyRecord, Thrift,
+    client_by_id, key_by_hash, keys_of_realm, resources_of_realm,
 };
 use crate::refusal::Fault;
 use crate::snapshot::{DataKeys, Memory, RealmState};
@@ -22,6 +22,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 const MOST_RUNS: u32 = 64;
 /// Most rows of one list that belongs to a realm.
 const MOST_IN_REALM: usize = 10_000;
+/// Most clients of which is recalled at the start that they wasted tokens.
+const MOST_WASTEFUL: usize = 10_000;
 /// Most realms.
 const MOST_REALMS: usize = 100_000;
 
@@ -56,7 +58,7 @@ impl Engine {
             .map(|(done, _)| done)
             .map_err(|stop| match stop {
                 Stop::Fault(fault) => fault,
-                Stop::Refuse(_) | Stop::RefuseAnd(..) | Stop::Need(_) => {
+                Stop::Refuse(_) | Stop::RefuseAnd(..) | Stop::RefuseFor(..) | Stop::Need(_) => {
                     Fault::Broken("opening an installation asks for nothing")
                 }
             })?;
@@ -66,6 +68,7 @@ impl Engine {
         let memory = Memory::new();
         let engine = Self { store, data, memory, installation, followed, followed_at, refreshing: Mutex::new(()) };
         engine.reload(world.now)?;
+        engine.recall_thrift(world.now)?;
         Ok(engine)
     }
 
@@ -233,6 +236,14 @@ impl Engine {
         keys.extend(self.memory.snapshot.load().realms().map(|state| state.realm.key));
         self.memory.forget_all();
         self.refresh_realms(now, &keys)
+    }
+
+    /// Reads which clients wasted tokens lately, so that a restart forgives nobody.
+    fn recall_thrift(&self, now: Time) -> Result<(), Fault> {
+        let all = Lookup { index: None, prefix: Vec::new(), guard: None };
+        let records: Vec<Thrift> = self.read(now, |reader| reader.scan(all.clone(), None, Order::Descending, MOST_WASTEFUL))?;
+        records.iter().for_each(|record| self.memory.thrift.remember(record));
+        Ok(())
     }
 
     fn follow_writes(&self, now: Time, writes: &[Write]) -> Result<(), Fault> {

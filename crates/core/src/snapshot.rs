@@ -5,6 +5,7 @@ use crate::record::{
     AccessTokenFormat, ApiKey, AudienceRule, Client, KeyPurpose, KeyState, Permission, Realm, ResourceServer, SigningKeyRecord,
 };
 use crate::refusal::Fault;
+use crate::thrift::Meters;
 use crate::world::{Facts, Need, Stop};
 use arc_swap::ArcSwap;
 use jeton_jose::{CompactSigner, KeySet, MacKey, SealKey, SigningKey, b64};
@@ -104,6 +105,8 @@ pub struct RealmState {
     /// Seals refresh tokens that come with client credentials.
     pub refresh_seal: SealKey,
     opened: BTreeMap<Key, Arc<SigningKey>>,
+    /// Tells this state of the realm's settings and keys from every other one.
+    pub stamp: u64,
     scopes: BTreeMap<ScopeToken, Vec<usize>>,
 }
 
@@ -123,6 +126,7 @@ impl RealmState {
     ) -> Result<Self, Fault> {
         // The oldest first, whatever became of them: the same keys are the same bytes.
         keys.sort_by_key(|record| record.key);
+        let stamp = stamp(&realm, &keys)?;
         let mut opened = BTreeMap::new();
         for record in keys.iter().filter(|record| record.state.is_published()) {
             let known = earlier
@@ -163,7 +167,7 @@ impl RealmState {
         }
         let access_seal = data.root.derive("opaque access tokens", realm.key.as_bytes());
         let refresh_seal = data.root.derive("refresh tokens with client credentials", realm.key.as_bytes());
-        Ok(Self { realm, resources, keys, published, accepted, upcoming, signer, access_seal, refresh_seal, opened, scopes })
+        Ok(Self { realm, resources, keys, published, accepted, upcoming, signer, access_seal, refresh_seal, opened, stamp, scopes })
     }
 
     /// Whether the realm allows this beyond the RFCs.
@@ -204,6 +208,14 @@ impl RealmState {
             }
         }
     }
+}
+
+/// A digest of everything about a realm that decides what its tokens say and which of them pass.
+fn stamp(realm: &Realm, keys: &[SigningKeyRecord]) -> Result<u64, Fault> {
+    let keys: Vec<_> = keys.iter().map(|key| (&key.kid, key.state)).collect();
+    let text = serde_json::to_vec(&(realm, keys)).map_err(|_| Fault::Broken("a record cannot be written as JSON"))?;
+    let digest = jeton_jose::sha256(&text);
+    Ok(digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)))
 }
 
 /// All realms at one moment.
@@ -254,6 +266,8 @@ pub struct Memory {
     /// Ids that no client has: kept apart, so that invented ids push no client out.
     absent: Cache<(Key, ClientId), ()>,
     api_keys: Cache<(Key, String), Arc<ApiKey>>,
+    /// How well clients keep their tokens.
+    pub thrift: Meters,
     /// Counts evictions, so that what was read before one is not remembered after it.
     evictions: Mutex<u64>,
 }
@@ -273,6 +287,7 @@ impl Memory {
             clients: Cache::new(Self::CAPACITY),
             absent: Cache::new(Self::ABSENT),
             api_keys: Cache::new(Self::CAPACITY),
+            thrift: Meters::new(),
             evictions: Mutex::new(0),
         }
     }

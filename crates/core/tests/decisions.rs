@@ -80,6 +80,7 @@ fn realm() -> Realm {
             staleness: Staleness::default(),
             keys: KeySettings::default(),
             retention: Retention::default(),
+            thrift: ThriftSettings::default(),
         },
     }
 }
@@ -99,6 +100,7 @@ fn client(id: &str) -> Client {
         default_scope: None,
         redirect_uris: Vec::new(),
         person: None,
+        instances: 1,
         status: Status::Active,
         not_before: Time::from_millis(0),
     }
@@ -195,7 +197,7 @@ impl House {
             let outcome = decide(&World { now: self.now, random: &random, request_id: &request_id, facts: &facts });
             match outcome {
                 Ok(done) => return Ok(done),
-                Err(Stop::Refuse(why) | Stop::RefuseAnd(why, _)) => return Err(why),
+                Err(Stop::Refuse(why) | Stop::RefuseAnd(why, _) | Stop::RefuseFor(why, _)) => return Err(why),
                 Err(Stop::Need(need)) => self.engine.meet(self.now, &need, &mut facts).expect("a store"),
                 Err(Stop::Fault(fault)) => panic!("{fault}"),
             }

@@ -19,7 +19,7 @@ use std::time::Duration;
 /// The endpoints that are counted by name; the last stands for all others.
 const ENDPOINTS: [&str; 8] =
     ["token", "api", "keys", "authorization_server_metadata", "openid_configuration", "admin", "listener", "other"];
-const OUTCOMES: [&str; 4] = ["issued", "permitted", "refused", "fault"];
+const OUTCOMES: [&str; 6] = ["issued", "permitted", "refused", "fault", "coached", "repeated"];
 const LISTENERS: [&str; 3] = ["public", "admin", "ops"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// Upper bounds of the buckets of durations, in microseconds; a last bucket has no bound.
@@ -97,6 +97,8 @@ impl Metrics {
                 2
             }
             Outcome::Faulted(_) => 3,
+            Outcome::Coached => 4,
+            Outcome::Repeated => 5,
         };
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.iter().position(|bound| micros <= *bound).unwrap_or(BOUNDS.len());

@@ -205,6 +205,7 @@ impl Maker<'_> {
             scope,
             redirect_uris: Vec::new(),
             person: None,
+            instances: 1,
             status: Status::Active,
             not_before: Time::from_millis(0),
         }

@@ -123,7 +123,7 @@ impl Seen<'_> {
             return broken(format!("the event is of {:?}, the answer of {}", event.realm, realm.name));
         }
         let agrees = match &event.outcome {
-            Outcome::Issued | Outcome::Permitted => status.as_u16() == 200,
+            Outcome::Issued | Outcome::Coached | Outcome::Repeated | Outcome::Permitted => status.as_u16() == 200,
             Outcome::Refused(why) => status == self.dialect.refusal(*why).status,
             Outcome::Faulted(_) => status.is_server_error(),
         };

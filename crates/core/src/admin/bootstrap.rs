@@ -5,7 +5,7 @@ use super::{AREAS, AdminStop, show};
 use crate::name::{Issuer, Label, Mount, RealmName, ResourceIdentifier, ScopeToken, Time, Title};
 use crate::record::{
     AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, KeySettings, Placement, Profile, Realm, RealmSettings,
-    ResourceServer, Retention, ScopeEntry, ScopeSettings, Staleness, Status,
+    ResourceServer, Retention, ScopeEntry, ScopeSettings, Staleness, Status, ThriftSettings,
 };
 use crate::snapshot::RealmState;
 use serde_json::json;
@@ -90,6 +90,7 @@ fn realm(act: &mut Act<'_, '_>, issuer: &Issuer) -> Result<Realm, AdminStop> {
             staleness: Staleness::default(),
             keys: KeySettings::default(),
             retention: Retention::default(),
+            thrift: ThriftSettings::default(),
         },
     })
 }

@@ -8,6 +8,9 @@ use crate::name::{Scope, ScopeToken, Title};
 use crate::record::{AuthMethod, Client, ClientKind, GrantName, Realm, Status};
 use std::collections::BTreeSet;
 
+/// Most copies of one client that may run.
+const MOST_INSTANCES: u32 = 100_000;
+
 /// A new client as an entry says, not yet written. Ids are never given twice.
 pub(super) fn fresh(
     act: &mut Act<'_, '_>,
@@ -52,6 +55,7 @@ pub(super) fn unwritten(
         default_scope: None,
         redirect_uris: Vec::new(),
         person: None,
+        instances: 1,
         status: Status::Active,
         not_before: act.now(),
     };
@@ -79,6 +83,9 @@ pub(super) fn revise(client: &mut Client, entry: &ClientEntry) -> Result<(), Adm
     }
     if let Some(uris) = &entry.redirect_uris {
         client.redirect_uris.clone_from(uris);
+    }
+    if let Some(instances) = entry.instances {
+        client.instances = instances;
     }
     if let Some(status) = entry.status {
         client.status = status_of(status);
@@ -111,6 +118,9 @@ pub(super) fn check(client: &Client, known: &BTreeSet<ScopeToken>) -> Result<(),
         && !default.is_within(&client.scope)
     {
         return invalid("its default scope is more than it was granted".into());
+    }
+    if !(1..=MOST_INSTANCES).contains(&client.instances) {
+        return invalid(format!("it runs in 1 to {MOST_INSTANCES} instances"));
     }
     // RFC 6749 §4.4: "The client credentials grant type MUST only be used by confidential clients."
     if matches!(client.kind, ClientKind::Public) && client.grants.contains(&GrantName::ClientCredentials) {

@@ -26,6 +26,7 @@ mod secret;
 mod show;
 mod signing_key;
 mod stop;
+mod thrift;
 mod token;
 mod webhook;
 
@@ -67,6 +68,7 @@ const TABLES: &[&[Command]] = &[
     api_key::COMMANDS,
     audit::COMMANDS,
     audit_export::COMMANDS,
+    thrift::COMMANDS,
     client_state::COMMANDS,
     apply::COMMANDS,
     token::COMMANDS,

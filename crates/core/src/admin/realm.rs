@@ -289,6 +289,12 @@ fn check(act: &Act<'_, '_>, realm: &Realm, others: &[Realm]) -> Result<(), Admin
     if !realm.settings.retention.is_sound() {
         return Err(AdminStop::Invalid(format!("realm {name}: retention is 1 to 36500 days, of the audit trail 30 to 36500")));
     }
+    let thrift = &realm.settings.thrift;
+    if !(0..=86_400).contains(&thrift.margin) || !(1..=86_400).contains(&thrift.patience) {
+        return Err(AdminStop::Invalid(format!(
+            "realm {name}: thrift has a margin of 0 seconds to a day and a patience of 1 second to a day"
+        )));
+    }
     check_claims(realm)
 }
 

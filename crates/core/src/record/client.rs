@@ -33,10 +33,17 @@ pub struct Client {
     /// The person as whom its tokens act, where the realm says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<Title>,
+    /// How many copies of it run at the same time, each with tokens of its own.
+    #[serde(default = "one")]
+    pub instances: u32,
     /// Whether it may ask.
     pub status: Status,
     /// Tokens issued before this moment are dead.
     pub not_before: Time,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 /// Whether a client can hold a secret. A public client has no place for one.

@@ -16,6 +16,7 @@ mod realm;
 mod resource_server;
 mod revocation;
 mod signing_key;
+mod thrift;
 mod token_family;
 mod usage;
 mod webhook;
@@ -36,6 +37,7 @@ pub use realm::{
 pub use resource_server::{Operation, Placement, ResourceServer, ScopeEntry, resource_by_identifier, resources_of_realm};
 pub use revocation::{Revocation, Revoked, revocation_of};
 pub use signing_key::{KeyEnd, KeyPurpose, KeyState, SigningKeyRecord, keys_of_realm};
+pub use thrift::{Thrift, ThriftPolicy, ThriftSettings, thrift_of_realm};
 pub use token_family::{TokenFamily, families_of_client};
 pub use usage::{LastUse, Usage, usage_of_client};
 pub use webhook::{
@@ -174,4 +176,5 @@ pub const KINDS: &[&Kind] = &[
     Webhook::KIND,
     WebhookProgress::KIND,
     Delivery::KIND,
+    Thrift::KIND,
 ];

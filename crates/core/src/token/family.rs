@@ -25,5 +25,6 @@ pub fn revoke_family(records: &mut Records<'_>, world: &World<'_>, key: Key) -> 
 pub fn apply(records: &mut Records<'_>, world: &World<'_>, consequence: Consequence) -> Result<(), Fault> {
     match consequence {
         Consequence::RevokeFamily(key) => revoke_family(records, world, key),
+        Consequence::SuspendClient(key, wasted) => crate::thrift::suspend(records, world, key, wasted),
     }
 }

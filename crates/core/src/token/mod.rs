@@ -8,6 +8,6 @@ mod refresh;
 
 pub use check::{AccessToken, check};
 pub use family::{apply, revoke_family};
-pub use mint::{Issue, Issued, Refresh, mint};
+pub use mint::{Issue, Issued, Refresh, Told, mint};
 pub(crate) use opaque::open as open_opaque;
 pub use refresh::{SealedRefresh, open as open_refresh};
