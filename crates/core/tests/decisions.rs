@@ -16,12 +16,16 @@ use jeton_jose::{Algorithm, SealKey, SigningKey};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+#[path = "decisions/thrift.rs"]
+mod thrift;
+
 const NOW: Time = Time::from_seconds(1_800_000_000);
 const SECRET: &str = "a+secret/that=needs-encoding";
 const API_KEY: &str = "an api key";
 
 /// One deployment: a realm with an API, a client, and a second client.
 struct House {
+    store: Arc<MemoryStore>,
     engine: Engine,
     realm: Realm,
     client: Client,
@@ -127,12 +131,18 @@ fn with_world<T>(now: Time, seed: u8, run: impl FnOnce(&World<'_>) -> T) -> T {
     run(&World { now, random: &random, request_id: &request_id, facts: &facts })
 }
 
+/// A process over a store.
+fn open(store: &Arc<MemoryStore>, now: Time) -> Engine {
+    with_world(now, 0, |world| {
+        Engine::open(Arc::<MemoryStore>::clone(store), &SealKey::from_bytes([7; 32]), world).expect("an engine")
+    })
+}
+
 impl House {
     /// Builds the happy case after changing it.
     fn new(change: impl FnOnce(&mut Realm, &mut Client)) -> Self {
-        let engine = with_world(NOW, 0, |world| {
-            Engine::open(Arc::new(MemoryStore::new()), &SealKey::from_bytes([7; 32]), world).expect("an engine")
-        });
+        let store = Arc::new(MemoryStore::new());
+        let engine = open(&store, NOW);
         let (mut realm, mut client) = (realm(), client("build-7"));
         let hash = SecretHash::Keyed { mac: engine.data().secret_hash(realm.key, SECRET) };
         let secret = ClientSecret {
@@ -147,7 +157,7 @@ impl House {
             secrets.push(secret);
         }
         change(&mut realm, &mut client);
-        let house = Self { engine, realm, client, now: NOW };
+        let house = Self { store, engine, realm, client, now: NOW };
         house.write(|records, house| {
             records.insert(&house.realm)?;
             records.insert(&resource("https://api.acme.example", "read write openid"))?;

@@ -103,7 +103,7 @@ fn verdict(realm: &Realm, client: &Client, seen: Option<&Thrift>, now: Time) -> 
     let settings = &realm.settings;
     let rules = Rules::new(&settings.thrift, settings.access_token.lifetime, client.instances);
     match seen.filter(|seen| seen.from == from).map(|seen| Waste::new(seen.level, seen.at).level(now)) {
-        Some(level) if level >= rules.limit() && rules.policy >= ThriftPolicy::Limit => "limited",
+        Some(level) if rules.is_over(level) && rules.policy >= ThriftPolicy::Limit => "limited",
         Some(level) if level >= rules.coach() && rules.policy >= ThriftPolicy::Coach => "coached",
         Some(level) if level > 0 => "wasteful",
         _ => "thrifty",

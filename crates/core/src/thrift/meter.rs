@@ -119,7 +119,7 @@ impl Meter {
         let pace = rules.pace(level);
         match kept {
             Some(kept) if rules.policy >= Coalesce => Verdict::Repeat(kept, pace),
-            _ if rules.policy >= Limit && level + super::waste::UNIT > rules.limit() => Verdict::Limit(pace),
+            _ if rules.policy >= Limit && rules.is_over(level) => Verdict::Limit(pace),
             _ => Verdict::Coach(pace),
         }
     }

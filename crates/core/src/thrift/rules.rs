@@ -62,6 +62,12 @@ impl Rules {
         self.patience
     }
 
+    /// Whether a client that wasted so much is over the limit.
+    #[must_use]
+    pub fn is_over(&self, level: i64) -> bool {
+        level + UNIT > self.limit()
+    }
+
     /// The most that is remembered: who cannot be suspended recovers soon.
     pub(super) fn most(&self) -> i64 {
         match self.policy {
