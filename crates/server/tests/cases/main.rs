@@ -16,6 +16,7 @@ mod ledger;
 mod replay;
 mod rotation;
 mod webhooks;
+mod thrift;
 
 use replay::{directory, replay};
 
