@@ -9,6 +9,9 @@ use jeton_core::record::{
     AccessTokenFormat, ApiKey, AudienceRule, AuthMethod, Client, ClientKind, ClientSecret, GrantName, KeyPurpose, KeySettings,
     KeyState, Operation, Permission, Placement, Profile, Realm, ResourceServer, ScopeEntry, ScopeMeaning, ScopeOmitted,
     SecretHash, SigningKeyRecord, Status,
+    AccessTokenFormat, ApiKey, AudienceRule, AuthMethod, Client, ClientKind, ClientSecret, GrantName, KeyPurpose, KeyState,
+    Operation, Permission, Placement, Profile, Realm, ResourceServer, ScopeEntry, ScopeMeaning, ScopeOmitted, SecretHash,
+    SigningKeyRecord, Status, ThriftPolicy, ThriftSettings,
 };
 use jeton_core::snapshot::DataKeys;
 use jeton_core::store::Records;
@@ -57,6 +60,9 @@ impl Maker<'_> {
             _ => AudienceRule::Resources,
         };
         settings.keys = KeySettings { rotate_after: *self.chance.pick(&[400, 3000, 90 * 86_400]), publish_ahead: 300 };
+        if self.chance.once_in(2) {
+            settings.thrift = ThriftSettings { policy: ThriftPolicy::Coalesce, patience: 4, ..ThriftSettings::default() };
+        }
         let realm = Realm {
             key: self.key(),
             name: RealmName::parse(&name).expect("a dialect's name fits"),

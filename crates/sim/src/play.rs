@@ -23,6 +23,8 @@ pub struct Played {
     pub tokens: usize,
     /// Calls to the API that passed.
     pub calls: usize,
+    /// Tokens that were handed out again.
+    pub repeats: usize,
     /// The exact reasons of every refusal.
     pub reasons: BTreeSet<&'static str>,
 }
@@ -42,6 +44,7 @@ pub fn play(seed: u64, plant: Plant) -> Played {
         broken,
         tokens: game.model.tokens.len(),
         calls: game.calls,
+        repeats: game.repeats,
         reasons: game.reasons,
     }
 }

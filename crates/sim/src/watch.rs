@@ -130,6 +130,14 @@ impl Seen<'_> {
         if agrees { Ok(()) } else { broken(format!("status {status}, but the event says {:?}", event.outcome)) }
     }
 
+    /// Whether this is a token of the asking client's own, handed out again.
+    fn is_again(&self, raw: &str) -> bool {
+        let Ask::Token(ask) = self.ask else { return false };
+        let party = self.model.party(ask.house, &ask.client_id);
+        let is_own = |token: &crate::model::Token| token.value == raw && Some(token.party) == party;
+        self.event.is_some_and(|event| matches!(event.outcome, Outcome::Repeated)) && self.model.tokens.iter().any(is_own)
+    }
+
     fn no_raw_value(&self) -> Result<(), Broken> {
         let sent_back = match self.ask {
             Ask::Token(ask) => match &ask.grant {
@@ -144,7 +152,7 @@ impl Seen<'_> {
             return Ok(());
         }
         for raw in self.model.raw_values() {
-            if texts.contains(raw) || (body.contains(raw) && raw != sent_back) {
+            if texts.contains(raw) || (body.contains(raw) && raw != sent_back && !self.is_again(raw)) {
                 return Err(Broken::new(NO_RAW_VALUE, format!("{raw} stands in an answer or event")));
             }
         }

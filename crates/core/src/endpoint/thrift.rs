@@ -33,7 +33,7 @@ pub(super) fn issue(
         now,
         rules: &rules,
     };
-    let good = |kept: &Kept| is_good(asked, &rules, &issue, kept);
+    let good = |kept: &Kept| is_good(asked, &rules, &issue, kept) && kept.expires_at <= expiry(asked, from);
     match known.memory.thrift.ask(&asking, good) {
         Verdict::Pass => mint(asked.realm, from, issue),
         Verdict::Coach(pace) => {
@@ -68,12 +68,16 @@ fn may_repeat(rules: &Rules, issue: &Issue) -> bool {
     rules.policy >= ThriftPolicy::Coalesce && issue.refresh == Refresh::None
 }
 
+/// When a token that is issued now will end. None ends later, unless the clock went back: then it is not valid yet.
+fn expiry(asked: &Asked<'_>, from: &World<'_>) -> Time {
+    Time::from_seconds(from.now.seconds().saturating_add(asked.realm.realm.settings.access_token.lifetime))
+}
+
 /// What is kept of an issue, but for the token itself.
 fn keep(asked: &Asked<'_>, from: &World<'_>, issue: &Issue) -> Kept {
-    let lifetime = asked.realm.realm.settings.access_token.lifetime;
     Kept {
         access_token: String::new(),
-        expires_at: Time::from_seconds(from.now.seconds().saturating_add(lifetime)),
+        expires_at: expiry(asked, from),
         subject: issue.subject.clone(),
         scope: issue.scope.clone(),
         audience: issue.audience.clone(),

@@ -10,6 +10,7 @@ mod confused;
 mod honest;
 mod hostile;
 pub(crate) mod keys;
+mod spendthrift;
 mod thief;
 pub(crate) mod weather;
 
@@ -17,8 +18,15 @@ pub(crate) mod weather;
 pub type Step = fn(&mut Game) -> Result<(), Broken>;
 
 /// Who acts, and how often in a hundred steps.
-pub const CAST: &[(usize, Step)] =
-    &[(40, honest::step), (12, confused::step), (13, thief::step), (10, hostile::step), (15, admin::step), (10, weather::step)];
+pub const CAST: &[(usize, Step)] = &[
+    (40, honest::step),
+    (12, confused::step),
+    (13, thief::step),
+    (10, hostile::step),
+    (15, admin::step),
+    (10, weather::step),
+    (1, spendthrift::step),
+];
 
 /// The request that this client's provider documents, with one of its live secrets.
 pub(crate) fn proper(game: &mut Game, party: usize) -> TokenAsk {
