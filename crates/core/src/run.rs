@@ -2,7 +2,7 @@
 
 use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, KeysDue, Rotated, bootstrap, rotate};
 use crate::client_auth::Known;
-use crate::endpoint::Stopped;
+use crate::endpoint::{Stopped, apply};
 use crate::name::{Issuer, Key, Time};
 use crate::record::{
     Actor, ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, ResourceServer, SigningKeyRecord, Thrift,
@@ -11,7 +11,6 @@ use crate::record::{
 use crate::refusal::Fault;
 use crate::snapshot::{DataKeys, Memory, RealmState};
 use crate::store::{CHANGES_KEPT_SECONDS, Changing, CommitError, Order, Position, Reader, Records, Store, Write};
-use crate::token::apply;
 use crate::world::{Facts, Need, Patience, Stop, World};
 use jeton_jose::{SealKey, b64};
 use std::collections::BTreeSet;

@@ -10,7 +10,6 @@ mod kept;
 mod meter;
 mod meters;
 mod rules;
-mod suspend;
 #[cfg(test)]
 mod tests;
 mod waste;
@@ -19,7 +18,6 @@ pub use kept::Kept;
 pub use meter::{Meter, NOTICE_SECONDS, Seen, Verdict};
 pub use meters::{Asking, Counted, Meters, Wasted};
 pub use rules::Rules;
-pub use suspend::suspend;
 pub use waste::Waste;
 
 /// Name of the limit in `RateLimit` fields.

@@ -4,7 +4,7 @@ use crate::name::Key;
 use crate::record::{Revocation, Revoked, TokenFamily, revocation_of};
 use crate::refusal::Fault;
 use crate::store::Records;
-use crate::world::{Consequence, World};
+use crate::world::World;
 
 /// Ends every token of a family. Ending it again changes nothing.
 pub fn revoke_family(records: &mut Records<'_>, world: &World<'_>, key: Key) -> Result<(), Fault> {
@@ -19,12 +19,4 @@ pub fn revoke_family(records: &mut Records<'_>, world: &World<'_>, key: Key) -> 
         records.insert(&Revocation { key: world.new_key("family revocation"), realm, target, until })?;
     }
     Ok(())
-}
-
-/// Writes what a refusal brings with it.
-pub fn apply(records: &mut Records<'_>, world: &World<'_>, consequence: Consequence) -> Result<(), Fault> {
-    match consequence {
-        Consequence::RevokeFamily(key) => revoke_family(records, world, key),
-        Consequence::SuspendClient(key, wasted) => crate::thrift::suspend(records, world, key, wasted),
-    }
 }

@@ -7,7 +7,7 @@ mod opaque;
 mod refresh;
 
 pub use check::{AccessToken, check};
-pub use family::{apply, revoke_family};
+pub use family::revoke_family;
 pub use mint::{Issue, Issued, Refresh, Told, mint};
 pub(crate) use opaque::open as open_opaque;
 pub use refresh::{SealedRefresh, open as open_refresh};

@@ -1,14 +1,23 @@
-//! Suspending a wasteful client writes its state and the audit record of it, in the server's own name.
+//! A refusal may have one named consequence; it is written although the request is refused.
 
 use crate::name::{Key, Time, Title};
 use crate::record::{Actor, Audit, Client, Realm, Status};
 use crate::refusal::Fault;
 use crate::store::Records;
-use crate::world::World;
+use crate::token::revoke_family;
+use crate::world::{Consequence, World};
 use serde_json::json;
 
-/// Suspends a client that asked so often for tokens that it did not need. Doing it again changes nothing.
-pub fn suspend(records: &mut Records<'_>, world: &World<'_>, client: Key, wasted: u64) -> Result<(), Fault> {
+/// Writes what a refusal brings with it.
+pub fn apply(records: &mut Records<'_>, world: &World<'_>, consequence: Consequence) -> Result<(), Fault> {
+    match consequence {
+        Consequence::RevokeFamily(key) => revoke_family(records, world, key),
+        Consequence::SuspendClient(key, wasted) => suspend(records, world, key, wasted),
+    }
+}
+
+/// Suspends a client, in the server's own name, that asked so often for tokens that it did not need. Doing it again changes nothing.
+fn suspend(records: &mut Records<'_>, world: &World<'_>, client: Key, wasted: u64) -> Result<(), Fault> {
     let Some(client) = records.read::<Client>(client)? else { return Ok(()) };
     let Some(realm) = records.read::<Realm>(client.realm)? else { return Ok(()) };
     if !client.status.is_active() {
