@@ -5,7 +5,7 @@
 use crate::name::Key;
 use crate::record::{
     ApiKey, Audit, Client, DataKey, Installation, JournalEntry, Kind, LastUse, Realm, Record, ResourceServer, Revocation,
-    SigningKeyRecord, TokenFamily, Usage,
+    SigningKeyRecord, Thrift, TokenFamily, Usage,
 };
 use crate::run::root_key;
 use crate::snapshot::DataKeys;
@@ -66,6 +66,10 @@ const INSPECTED: &[Inspected] = &[
     Inspected { kind: JournalEntry::KIND, look: |found, row| found.record::<JournalEntry>(row, none, nothing) },
     Inspected { kind: Usage::KIND, look: |found, row| found.record::<Usage>(row, none, nothing) },
     Inspected { kind: LastUse::KIND, look: |found, row| found.record::<LastUse>(row, none, nothing) },
+    Inspected {
+        kind: Thrift::KIND,
+        look: |found, row| found.record::<Thrift>(row, |it| vec![(Realm::KIND, it.realm), (Client::KIND, it.key)], nothing),
+    },
 ];
 
 fn none<R: Record>(_: &R) -> Vec<Reference> {

@@ -167,7 +167,20 @@ impl RealmState {
         }
         let access_seal = data.root.derive("opaque access tokens", realm.key.as_bytes());
         let refresh_seal = data.root.derive("refresh tokens with client credentials", realm.key.as_bytes());
-        Ok(Self { realm, resources, keys, published, accepted, upcoming, signer, access_seal, refresh_seal, opened, stamp, scopes })
+        Ok(Self {
+            realm,
+            resources,
+            keys,
+            published,
+            accepted,
+            upcoming,
+            signer,
+            access_seal,
+            refresh_seal,
+            opened,
+            stamp,
+            scopes,
+        })
     }
 
     /// Whether the realm allows this beyond the RFCs.

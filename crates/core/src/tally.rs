@@ -121,8 +121,8 @@ impl Tally {
         };
         for chunk in wasted.chunks(CHUNK) {
             let mut written = Vec::new();
-            write(&mut |records, _| {
-                written = chunk.iter().map(|seen| thrift::write(records, seen)).collect::<Result<_, _>>()?;
+            write(&mut |records, world| {
+                written = chunk.iter().map(|seen| thrift::write(records, world, seen)).collect::<Result<_, _>>()?;
                 Ok(())
             });
             written.iter().for_each(|record| engine.memory.thrift.remember(record));

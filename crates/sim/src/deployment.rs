@@ -8,10 +8,7 @@ use jeton_core::name::{ClientId, Issuer, Key, Label, Mount, RealmName, ResourceI
 use jeton_core::record::{
     AccessTokenFormat, ApiKey, AudienceRule, AuthMethod, Client, ClientKind, ClientSecret, GrantName, KeyPurpose, KeySettings,
     KeyState, Operation, Permission, Placement, Profile, Realm, ResourceServer, ScopeEntry, ScopeMeaning, ScopeOmitted,
-    SecretHash, SigningKeyRecord, Status,
-    AccessTokenFormat, ApiKey, AudienceRule, AuthMethod, Client, ClientKind, ClientSecret, GrantName, KeyPurpose, KeyState,
-    Operation, Permission, Placement, Profile, Realm, ResourceServer, ScopeEntry, ScopeMeaning, ScopeOmitted, SecretHash,
-    SigningKeyRecord, Status, ThriftPolicy, ThriftSettings,
+    SecretHash, SigningKeyRecord, Status, ThriftPolicy, ThriftSettings,
 };
 use jeton_core::snapshot::DataKeys;
 use jeton_core::store::Records;

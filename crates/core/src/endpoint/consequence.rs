@@ -1,7 +1,8 @@
 //! A refusal may have one named consequence; it is written although the request is refused.
 
 use crate::name::{Key, Time, Title};
-use crate::record::{Actor, Audit, Client, Realm, Status};
+use crate::notice::{self, Notice};
+use crate::record::{Actor, Audit, Client, NoticeKind, Realm, Status};
 use crate::refusal::Fault;
 use crate::store::Records;
 use crate::token::revoke_family;
@@ -38,6 +39,12 @@ fn suspend(records: &mut Records<'_>, world: &World<'_>, client: Key, wasted: u6
         detail: json!({ "fields": fields }),
         request_id: world.request_id.clone(),
     })?;
+    let detail = json!({ "reason": reason, "by": "the server" });
+    notice::emit(
+        records,
+        world,
+        &Notice { kind: NoticeKind::ClientSuspended, realm: &realm, client: Some(&client.client_id), detail },
+    )?;
     // Token times are whole seconds, so every token of this second counts as older.
     let not_before = Time::from_seconds(world.now.seconds().saturating_add(1));
     records.update(&Client { status: Status::Suspended { reason }, not_before, ..client })

@@ -1,17 +1,22 @@
 //! Waste is written down in batches, one record per wasteful client; what several nodes counted comes together there.
 
 use crate::name::Time;
-use crate::record::Thrift;
+use crate::notice::{self, Notice};
+use crate::record::{Client, NoticeKind, Realm, Thrift};
 use crate::store::Records;
 use crate::thrift::{NOTICE_SECONDS, Waste, Wasted};
-use crate::world::Stop;
+use crate::world::{Stop, World};
+use serde_json::json;
 
 /// Adds what this node counted to what is written down, and returns how it is now.
-pub(super) fn write(records: &mut Records<'_>, seen: &Wasted) -> Result<Thrift, Stop> {
+pub(super) fn write(records: &mut Records<'_>, world: &World<'_>, seen: &Wasted) -> Result<Thrift, Stop> {
     let known = &seen.known;
     let Some(before) = records.read::<Thrift>(known.key)? else {
         let record = Thrift { wasted: seen.wasted, ..known.clone() };
         records.insert(&record)?;
+        if seen.coached {
+            tell(records, world, &record)?;
+        }
         return Ok(record);
     };
     let at = known.at.max(before.at);
@@ -24,7 +29,20 @@ pub(super) fn write(records: &mut Records<'_>, seen: &Wasted) -> Result<Thrift, 
     let coached_at = if is_coached { Some(at) } else { before.coached_at.or(known.coached_at) };
     let record = Thrift { coached_at, ..record };
     records.update(&record)?;
+    if is_coached {
+        tell(records, world, &record)?;
+    }
     Ok(record)
+}
+
+/// Tells webhooks that a client was coached.
+fn tell(records: &mut Records<'_>, world: &World<'_>, seen: &Thrift) -> Result<(), Stop> {
+    let (realm, client) = (records.read::<Realm>(seen.realm)?, records.read::<Client>(seen.key)?);
+    let (Some(realm), Some(client)) = (realm, client) else { return Ok(()) };
+    let page = realm.settings.thrift.page.as_ref();
+    let detail = json!({ "wasted": seen.wasted, "since": seen.since.to_rfc3339(), "page": page });
+    let told = Notice { kind: NoticeKind::ThriftCoach, realm: &realm, client: Some(&client.client_id), detail };
+    Ok(notice::emit(records, world, &told)?)
 }
 
 fn is_due(coached_at: Option<Time>, now: Time) -> bool {

@@ -102,7 +102,7 @@ fn a_kept_token_is_never_handed_out_when_anything_has_changed() {
                 let sealed = house.engine.data().seal_signing_key([2; 12], house.realm.key, signing.kid(), &pkcs8);
                 let fresh = SigningKeyRecord { key: key("fresh"), kid: signing.kid().into(), sealed, ..old.clone() };
                 records.insert(&fresh)?;
-                records.update(&SigningKeyRecord { state: KeyState::Gone, ..old })?;
+                records.update(&SigningKeyRecord { state: KeyState::Gone { since: house.now, end: KeyEnd::Revoked }, ..old })?;
                 Ok(records.update(&house.realm)?)
             });
         }),

@@ -15,8 +15,8 @@ mod invariants;
 mod ledger;
 mod replay;
 mod rotation;
-mod webhooks;
 mod thrift;
+mod webhooks;
 
 use replay::{directory, replay};
 
