@@ -225,6 +225,18 @@ CREATE TABLE "delivery" (
 CREATE INDEX "delivery_webhook" ON "delivery" ("webhook" NULLS FIRST, "key");
 CREATE INDEX "delivery_expires_at" ON "delivery" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "thrift" (
+  "key" bytea NOT NULL PRIMARY KEY,
+  "version" bigint NOT NULL,
+  "body_version" bigint NOT NULL,
+  "expires_at" bigint,
+  "realm" bytea,
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
+);
+CREATE INDEX "thrift_realm" ON "thrift" ("realm" NULLS FIRST, "key");
+CREATE INDEX "thrift_expires_at" ON "thrift" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "batch" (
   "id" bytea NOT NULL PRIMARY KEY,
   "at" bigint NOT NULL,

@@ -225,6 +225,18 @@ CREATE TABLE "delivery" (
 CREATE INDEX "delivery_webhook" ON "delivery" ("webhook", "key");
 CREATE INDEX "delivery_expires_at" ON "delivery" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "thrift" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "realm" BLOB,
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "thrift_realm" ON "thrift" ("realm", "key");
+CREATE INDEX "thrift_expires_at" ON "thrift" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "batch" (
   "id" BLOB NOT NULL PRIMARY KEY,
   "at" INTEGER NOT NULL
