@@ -240,6 +240,18 @@ CREATE UNIQUE INDEX "web_origin_origin" ON "web_origin" ("realm" NULLS FIRST, "o
 CREATE INDEX "web_origin_client" ON "web_origin" ("client" NULLS FIRST, "key");
 CREATE INDEX "web_origin_expires_at" ON "web_origin" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "thrift" (
+  "key" bytea NOT NULL PRIMARY KEY,
+  "version" bigint NOT NULL,
+  "body_version" bigint NOT NULL,
+  "expires_at" bigint,
+  "realm" bytea,
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
+);
+CREATE INDEX "thrift_realm" ON "thrift" ("realm" NULLS FIRST, "key");
+CREATE INDEX "thrift_expires_at" ON "thrift" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "batch" (
   "id" bytea NOT NULL PRIMARY KEY,
   "at" bigint NOT NULL,

@@ -240,6 +240,18 @@ CREATE UNIQUE INDEX "web_origin_origin" ON "web_origin" ("realm", "origin", "cli
 CREATE INDEX "web_origin_client" ON "web_origin" ("client", "key");
 CREATE INDEX "web_origin_expires_at" ON "web_origin" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "thrift" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "realm" BLOB,
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "thrift_realm" ON "thrift" ("realm", "key");
+CREATE INDEX "thrift_expires_at" ON "thrift" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "batch" (
   "id" BLOB NOT NULL PRIMARY KEY,
   "at" INTEGER NOT NULL

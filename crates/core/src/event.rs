@@ -56,6 +56,10 @@ impl From<&Client> for Concerned {
 pub enum Outcome {
     /// A token was issued.
     Issued,
+    /// A token was issued to a client that was told that it wastes them.
+    Coached,
+    /// A client got the token again that it had.
+    Repeated,
     /// A call may pass, or a document was answered.
     Permitted,
     /// Their fault.

@@ -5,7 +5,7 @@
 use crate::name::Key;
 use crate::record::{
     ApiKey, Audit, AuditMark, AuditSeal, Client, DataKey, Delivery, Installation, JournalEntry, Kind, LastUse, Realm, Record,
-    RegisteredOrigin, ResourceServer, Revocation, SigningKeyRecord, TokenFamily, Usage, Webhook, WebhookProgress,
+    RegisteredOrigin, ResourceServer, Revocation, SigningKeyRecord, Thrift, TokenFamily, Usage, Webhook, WebhookProgress,
 };
 use crate::run::root_key;
 use crate::snapshot::DataKeys;
@@ -76,6 +76,10 @@ const INSPECTED: &[Inspected] = &[
         look: |found, row| {
             found.record::<RegisteredOrigin>(row, |it| vec![(Realm::KIND, it.realm), (Client::KIND, it.client)], nothing)
         },
+    },
+    Inspected {
+        kind: Thrift::KIND,
+        look: |found, row| found.record::<Thrift>(row, |it| vec![(Realm::KIND, it.realm), (Client::KIND, it.key)], nothing),
     },
 ];
 

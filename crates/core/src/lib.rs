@@ -4,6 +4,7 @@
 //! source of randomness, no SQL and no spelling of the protocol: it receives canonical requests and answers canonical answers.
 
 pub mod admin;
+pub mod bucket;
 pub mod chain;
 pub mod client_auth;
 pub mod endpoint;
@@ -21,6 +22,7 @@ pub mod run;
 pub mod snapshot;
 pub mod store;
 pub mod tally;
+pub mod thrift;
 pub mod token;
 pub mod verified;
 pub mod world;

@@ -26,6 +26,8 @@ pub enum Code {
     InvalidToken,
     /// RFC 6750 §3.1.
     InsufficientScope,
+    /// RFC 8628 §3.5, used wherever somebody asks too often.
+    SlowDown,
     /// Ours: the API call carries no usable API key.
     InvalidApiKey,
     /// Ours: nothing is served at this place.
@@ -52,6 +54,7 @@ impl Code {
             Self::InvalidTarget => "invalid_target",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::SlowDown => "slow_down",
             Self::InvalidApiKey => "invalid_api_key",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -162,6 +165,9 @@ refusals! {
         "The refresh token was not used for longer than the realm allows. Ask for a new one."
     RefreshTokenReplayed "refresh_token.replayed" InvalidGrant 400 "The refresh token is invalid, expired or revoked."
         "A refresh token was used that had been replaced already. Everything of its family was revoked, as if it was stolen; keep the newest one."
+
+    ThriftLimited "thrift.limited" SlowDown 429 "Too many tokens were asked for. Keep a token until shortly before it ends."
+        "The client asks for new tokens while those it has are fresh. Keep a token, and wait as long as Retry-After says."
 
     AdminDeclined "admin.declined" InvalidRequest 400 "The command was declined."
         "The command was not run; its answer said why."

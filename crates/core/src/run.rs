@@ -2,16 +2,15 @@
 
 use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, KeysDue, Rotated, bootstrap, rotate};
 use crate::client_auth::Known;
-use crate::endpoint::Stopped;
+use crate::endpoint::{Stopped, apply};
 use crate::name::{Issuer, Key, Time};
 use crate::record::{
     Actor, ApiKey, Client, DataKey, Installation, Kind, Lookup, Realm, Record, RegisteredOrigin, ResourceServer, Revocation,
-    SigningKeyRecord, client_by_id, holders_of_origin, key_by_hash, keys_of_realm, resources_of_realm,
+    SigningKeyRecord, Thrift, client_by_id, holders_of_origin, key_by_hash, keys_of_realm, resources_of_realm,
 };
 use crate::refusal::Fault;
 use crate::snapshot::{DataKeys, Memory, RealmState};
 use crate::store::{CHANGES_KEPT_SECONDS, Changing, CommitError, Order, Place, Position, Reader, Records, Store, Write, decode};
-use crate::token::apply;
 use crate::world::{Facts, Need, Patience, Stop, World};
 use jeton_jose::{SealKey, b64};
 use std::collections::BTreeSet;
@@ -26,6 +25,8 @@ const MOST_IN_REALM: usize = 10_000;
 const REVOCATIONS_AT_ONCE: usize = 10_000;
 /// So often are ended revocations forgotten.
 const TIDY_MILLIS: i64 = 30_000;
+/// Most clients of which is recalled at the start that they wasted tokens.
+const MOST_WASTEFUL: usize = 10_000;
 /// Most realms.
 const MOST_REALMS: usize = 100_000;
 
@@ -62,7 +63,7 @@ impl Engine {
             .map(|(done, _)| done)
             .map_err(|stop| match stop {
                 Stop::Fault(fault) => fault,
-                Stop::Refuse(_) | Stop::RefuseAnd(..) | Stop::Need(_) => {
+                Stop::Refuse(_) | Stop::RefuseAnd(..) | Stop::RefuseFor(..) | Stop::Need(_) => {
                     Fault::Broken("opening an installation asks for nothing")
                 }
             })?;
@@ -73,6 +74,7 @@ impl Engine {
         let tidied_at = AtomicI64::new(world.now.millis());
         let engine = Self { store, data, memory, installation, followed, followed_at, tidied_at, refreshing: Mutex::new(()) };
         engine.reload(world.now)?;
+        engine.recall_thrift(world.now)?;
         Ok(engine)
     }
 
@@ -265,6 +267,14 @@ impl Engine {
                 _ => return Ok(()),
             }
         }
+    }
+
+    /// Reads which clients wasted tokens lately, so that a restart forgives nobody.
+    fn recall_thrift(&self, now: Time) -> Result<(), Fault> {
+        let all = Lookup { index: None, prefix: Vec::new(), guard: None };
+        let records: Vec<Thrift> = self.read(now, |reader| reader.scan(all.clone(), None, Order::Descending, MOST_WASTEFUL))?;
+        records.iter().for_each(|record| self.memory.thrift.remember(record));
+        Ok(())
     }
 
     fn follow_writes(&self, now: Time, writes: &[Write]) -> Result<(), Fault> {

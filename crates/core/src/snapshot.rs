@@ -6,6 +6,7 @@ use crate::record::{
 };
 use crate::refusal::Fault;
 use crate::revocations::Revocations;
+use crate::thrift::Meters;
 use crate::verified::Verified;
 use crate::world::{Facts, Need, Stop};
 use arc_swap::ArcSwap;
@@ -115,6 +116,8 @@ pub struct RealmState {
     /// Proves refresh tokens of families.
     pub family_mac: MacKey,
     opened: BTreeMap<Key, Arc<SigningKey>>,
+    /// Tells this state of the realm's settings and keys from every other one.
+    pub stamp: u64,
     scopes: BTreeMap<ScopeToken, Vec<usize>>,
 }
 
@@ -134,6 +137,7 @@ impl RealmState {
     ) -> Result<Self, Fault> {
         // The oldest first, whatever became of them: the same keys are the same bytes.
         keys.sort_by_key(|record| record.key);
+        let stamp = stamp(&realm, &keys)?;
         let mut opened = BTreeMap::new();
         for record in keys.iter().filter(|record| record.state.is_published()) {
             let known = earlier
@@ -192,6 +196,7 @@ impl RealmState {
             refresh_seal,
             family_mac,
             opened,
+            stamp,
             scopes,
         })
     }
@@ -256,6 +261,14 @@ fn verification<'a>(realm: &Realm, keys: impl Iterator<Item = &'a PublicKey>) ->
     sha256(text.as_bytes())
 }
 
+/// A digest of everything about a realm that decides what its tokens say and which of them pass.
+fn stamp(realm: &Realm, keys: &[SigningKeyRecord]) -> Result<u64, Fault> {
+    let keys: Vec<_> = keys.iter().map(|key| (&key.kid, key.state)).collect();
+    let text = serde_json::to_vec(&(realm, keys)).map_err(|_| Fault::Broken("a record cannot be written as JSON"))?;
+    let digest = jeton_jose::sha256(&text);
+    Ok(digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)))
+}
+
 /// All realms at one moment.
 #[derive(Debug, Default)]
 pub struct Snapshot {
@@ -310,6 +323,8 @@ pub struct Memory {
     pub revocations: Revocations,
     /// The access tokens lately verified.
     pub verified: Verified,
+    /// How well clients keep their tokens.
+    pub thrift: Meters,
     /// Counts evictions, so that what was read before one is not remembered after it.
     evictions: Mutex<u64>,
 }
@@ -332,6 +347,7 @@ impl Memory {
             web_origins: Cache::new(Self::ABSENT),
             revocations: Revocations::new(),
             verified: Verified::new(),
+            thrift: Meters::new(),
             evictions: Mutex::new(0),
         }
     }

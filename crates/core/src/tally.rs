@@ -9,9 +9,12 @@ use crate::record::{
 };
 use crate::run::Engine;
 use crate::store::{Order, Place, Records};
+use crate::thrift::{Counted, Wasted};
 use crate::world::{Stop, World};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+mod thrift;
 
 /// Refusals that are kept per client.
 pub const JOURNAL_KEPT: usize = 200;
@@ -41,6 +44,9 @@ struct Counts {
     realm: Option<Key>,
     issued: u64,
     refused: u64,
+    asked: u64,
+    needed: u64,
+    repeated: u64,
 }
 
 /// Seconds of a day.
@@ -57,16 +63,16 @@ impl Tally {
     pub fn record(&self, world: &World<'_>, event: &Event) {
         let client = event.client.as_ref().map(|client| client.key);
         let of = client.or(event.realm.as_ref().map(|(realm, _)| *realm));
-        let index = of.map_or(0, |key| usize::from(key.as_bytes()[15]) % SHARDS);
-        let mut shard = self.shards[index].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(of);
         if shard.usage.len() + shard.last_uses.len() + shard.journal.len() >= SHARD_CAPACITY {
             return;
         }
         if let Some(client) = client {
-            let counts = shard.usage.entry((client, world.now.seconds().div_euclid(3600))).or_default();
+            let counts = shard.usage.entry((client, hour_of(world))).or_default();
             counts.realm = event.realm.as_ref().map(|(realm, _)| *realm);
             match event.outcome {
-                Outcome::Issued => counts.issued += 1,
+                Outcome::Issued | Outcome::Coached => counts.issued += 1,
+                Outcome::Repeated => counts.repeated += 1,
                 Outcome::Refused(_) => counts.refused += 1,
                 Outcome::Permitted | Outcome::Faulted(_) => {}
             }
@@ -100,6 +106,7 @@ impl Tally {
 
     /// Writes down what was counted. What cannot be written is lost; the first error says why.
     pub fn flush(&self, engine: &Engine, world: &World<'_>) -> Result<(), Stop> {
+        let wasted = self.count_thrift(engine, world);
         let mut outcome = Ok(());
         let kept = |realm: Option<Key>| {
             let snapshot = engine.memory.snapshot.load();
@@ -112,6 +119,14 @@ impl Tally {
                 outcome = written;
             }
         };
+        for chunk in wasted.chunks(CHUNK) {
+            let mut written = Vec::new();
+            write(&mut |records, world| {
+                written = chunk.iter().map(|seen| thrift::write(records, world, seen)).collect::<Result<_, _>>()?;
+                Ok(())
+            });
+            written.iter().for_each(|record| engine.memory.thrift.remember(record));
+        }
         for shard in &self.shards {
             let taken = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
             let usage: Vec<_> = taken.usage.into_iter().collect();
@@ -137,6 +152,30 @@ impl Tally {
     }
 }
 
+impl Tally {
+    /// Adds to the usage what clients asked for, and returns what they wasted.
+    fn count_thrift(&self, engine: &Engine, world: &World<'_>) -> Vec<Wasted> {
+        let (counted, wasted) = engine.memory.thrift.take_unwritten();
+        let hour = hour_of(world);
+        for Counted { client, asked, needed } in counted {
+            let mut shard = self.shard(Some(client));
+            let counts = shard.usage.entry((client, hour)).or_default();
+            counts.asked += asked;
+            counts.needed += needed;
+        }
+        wasted
+    }
+
+    fn shard(&self, key: Option<Key>) -> MutexGuard<'_, Shard> {
+        let index = key.map_or(0, |key| usize::from(key.as_bytes()[15]) % SHARDS);
+        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn hour_of(world: &World<'_>) -> i64 {
+    world.now.seconds().div_euclid(3600)
+}
+
 impl Default for Tally {
     fn default() -> Self {
         Self::new()
@@ -154,6 +193,9 @@ fn write_usage(
         Some(mut usage) => {
             usage.issued += counts.issued;
             usage.refused += counts.refused;
+            usage.asked += counts.asked;
+            usage.needed += counts.needed;
+            usage.repeated += counts.repeated;
             records.update(&usage)?;
         }
         None => records.insert(&Usage {
@@ -162,6 +204,9 @@ fn write_usage(
             hour,
             issued: counts.issued,
             refused: counts.refused,
+            asked: counts.asked,
+            needed: counts.needed,
+            repeated: counts.repeated,
             expires_at: world.now.plus_seconds(days * DAY),
         })?,
     }

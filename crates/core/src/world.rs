@@ -2,6 +2,7 @@
 //!
 //! The same world and the same records give the same answer. A decision that lacks a fact says which one it needs.
 
+use crate::bucket::Pace;
 use crate::name::{ClientId, Key, RequestId, Time, WebOrigin};
 use crate::record::{ApiKey, Client};
 use crate::refusal::{Fault, Why};
@@ -194,6 +195,8 @@ pub enum Stop {
     Refuse(Why),
     /// Their fault, with a consequence that is written although the request is refused.
     RefuseAnd(Why, Consequence),
+    /// They ask too often: they are told so, and when to come again.
+    RefuseFor(Why, Pace),
     /// Something must be found out first; the decision is then run again.
     Need(Need),
     /// Our fault.
@@ -205,6 +208,8 @@ pub enum Stop {
 pub enum Consequence {
     /// Every token of this family ends (RFC 9700 §4.14.2).
     RevokeFamily(Key),
+    /// A client is suspended: so many tokens it asked for in vain.
+    SuspendClient(Key, u64),
 }
 
 impl From<Fault> for Stop {

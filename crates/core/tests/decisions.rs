@@ -20,6 +20,8 @@ use std::sync::Arc;
 mod about_tokens;
 #[path = "decisions/families.rs"]
 mod families;
+#[path = "decisions/thrift.rs"]
+mod thrift;
 
 const NOW: Time = Time::from_seconds(1_800_000_000);
 const SECRET: &str = "a+secret/that=needs-encoding";
@@ -87,6 +89,7 @@ fn realm() -> Realm {
             staleness: Staleness::default(),
             keys: KeySettings::default(),
             retention: Retention::default(),
+            thrift: ThriftSettings::default(),
         },
     }
 }
@@ -108,6 +111,7 @@ fn client(id: &str) -> Client {
         web_origins: Vec::new(),
         person: None,
         introspects: BTreeSet::new(),
+        instances: 1,
         status: Status::Active,
         not_before: Time::from_millis(0),
     }
@@ -211,7 +215,7 @@ impl House {
                 decide(&World { now: self.now, random: &random, request_id: &request_id, source: World::INSIDE, facts: &facts });
             match outcome {
                 Ok(done) => return Ok(done),
-                Err(Stop::Refuse(why) | Stop::RefuseAnd(why, _)) => return Err(why),
+                Err(Stop::Refuse(why) | Stop::RefuseAnd(why, _) | Stop::RefuseFor(why, _)) => return Err(why),
                 Err(Stop::Need(Need::KeyPair(algorithm))) => {
                     let (_, pkcs8) = SigningKey::generate(algorithm).expect("a key");
                     facts.key_pairs.push(KeyPair { algorithm, pkcs8: pkcs8.as_slice().into() });

@@ -88,6 +88,8 @@ impl EventLog {
     pub fn record(&self, event: &Event, status: u16, took: Duration, moment: &Moment) {
         let (level, name) = match &event.outcome {
             Outcome::Issued => (Level::INFO, "issued"),
+            Outcome::Coached => (Level::INFO, "coached"),
+            Outcome::Repeated => (Level::INFO, "repeated"),
             Outcome::Permitted => (Level::INFO, "permitted"),
             Outcome::Refused(_) => (Level::INFO, "refused"),
             Outcome::Faulted(_) => (Level::ERROR, "fault"),
@@ -108,7 +110,7 @@ impl EventLog {
             match &event.outcome {
                 Outcome::Refused(why) => line.plain("why", why.row().id),
                 Outcome::Faulted(fault) => line.text("fault", &fault.to_string()),
-                Outcome::Issued | Outcome::Permitted => {}
+                Outcome::Issued | Outcome::Coached | Outcome::Repeated | Outcome::Permitted => {}
             }
             line.number("status", u64::from(status));
             line.number("duration_us", u64::try_from(took.as_micros()).unwrap_or(u64::MAX));

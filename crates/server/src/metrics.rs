@@ -30,7 +30,7 @@ const ENDPOINTS: [&str; 10] = [
     "listener",
     "other",
 ];
-const OUTCOMES: [&str; 4] = ["issued", "permitted", "refused", "fault"];
+const OUTCOMES: [&str; 6] = ["issued", "permitted", "refused", "fault", "coached", "repeated"];
 const LISTENERS: [&str; 3] = ["public", "admin", "ops"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// Upper bounds of the buckets of durations, in microseconds; a last bucket has no bound.
@@ -136,6 +136,8 @@ impl Metrics {
                 2
             }
             Outcome::Faulted(_) => 3,
+            Outcome::Coached => 4,
+            Outcome::Repeated => 5,
         };
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.iter().position(|bound| micros <= *bound).unwrap_or(BOUNDS.len());

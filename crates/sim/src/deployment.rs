@@ -7,8 +7,9 @@ use crate::node::slow_hash;
 use jeton_core::name::{ClientId, Issuer, Key, Label, Mount, RealmName, ResourceIdentifier, Scope, ScopeToken, Time, Title};
 use jeton_core::record::{
     AccessTokenFormat, ApiKey, AudienceRule, AuthMethod, Client, ClientKind, ClientSecret, GrantName, KeyPurpose, KeySettings,
-    KeyState, Operation, Permission, Placement, Profile, Realm, RefreshSettings, ResourceServer, Rotation, ScopeEntry,
-    ScopeMeaning, ScopeOmitted, SecretHash, SigningKeyRecord, Status, WithClientCredentials,
+    KeyState, Operation, Permission, Placement, Profile, Realm, RealmSettings, RefreshSettings, ResourceServer, Rotation,
+    ScopeEntry, ScopeMeaning, ScopeOmitted, SecretHash, SigningKeyRecord, Status, ThriftPolicy, ThriftSettings,
+    WithClientCredentials,
 };
 use jeton_core::snapshot::DataKeys;
 use jeton_core::store::Records;
@@ -42,23 +43,8 @@ impl Maker<'_> {
         } else {
             (format!("{name}.example"), String::new())
         };
-        let mut settings = dialect.file.realm_defaults.clone();
-        if let ScopeMeaning::Tenant(tenant) = &mut settings.scope.meaning {
-            *tenant = host.clone();
-        }
-        if let AccessTokenFormat::Jwt { algorithm, .. } = &mut settings.access_token.format
-            && self.chance.once_in(3)
-        {
-            *algorithm = *self.chance.pick(&Algorithm::ALL);
-        }
         let permissions = self.permissions(dialect);
-        settings.refresh_token = self.refresh_settings();
-        settings.access_token.audience = match self.chance.below(3) {
-            0 => AudienceRule::Issuer,
-            1 => AudienceRule::One(ResourceIdentifier::parse(&format!("urn:{name}")).expect("an identifier")),
-            _ => AudienceRule::Resources,
-        };
-        settings.keys = KeySettings { rotate_after: *self.chance.pick(&[400, 3000, 90 * 86_400]), publish_ahead: 300 };
+        let settings = self.settings((&name, &host), dialect);
         let realm = Realm {
             key: self.key(),
             name: RealmName::parse(&name).expect("a dialect's name fits"),
@@ -93,6 +79,30 @@ impl Maker<'_> {
         house.published.push((0, keys.iter().map(|key| key.kid.clone()).collect()));
         house.keys = History::new(0, keys);
         house
+    }
+
+    /// The dialect's settings, with some of them changed.
+    fn settings(&mut self, (name, host): (&str, &str), dialect: &Dialect) -> RealmSettings {
+        let mut settings = dialect.file.realm_defaults.clone();
+        if let ScopeMeaning::Tenant(tenant) = &mut settings.scope.meaning {
+            host.clone_into(tenant);
+        }
+        if let AccessTokenFormat::Jwt { algorithm, .. } = &mut settings.access_token.format
+            && self.chance.once_in(3)
+        {
+            *algorithm = *self.chance.pick(&Algorithm::ALL);
+        }
+        settings.refresh_token = self.refresh_settings();
+        settings.access_token.audience = match self.chance.below(3) {
+            0 => AudienceRule::Issuer,
+            1 => AudienceRule::One(ResourceIdentifier::parse(&format!("urn:{name}")).expect("an identifier")),
+            _ => AudienceRule::Resources,
+        };
+        settings.keys = KeySettings { rotate_after: *self.chance.pick(&[400, 3000, 90 * 86_400]), publish_ahead: 300 };
+        if self.chance.once_in(2) {
+            settings.thrift = ThriftSettings { policy: ThriftPolicy::Coalesce, patience: 4, ..ThriftSettings::default() };
+        }
+        settings
     }
 
     /// What the dialect needs, and sometimes refresh tokens where it can answer them.
@@ -232,6 +242,7 @@ impl Maker<'_> {
             web_origins: Vec::new(),
             person: None,
             introspects: BTreeSet::new(),
+            instances: 1,
             status: Status::Active,
             not_before: Time::from_millis(0),
         }

@@ -51,6 +51,8 @@ pub struct Game {
     pub busy: Vec<usize>,
     /// How many calls to the API passed.
     pub calls: usize,
+    /// How many tokens were handed out again.
+    pub repeats: usize,
     late: Vec<Ask>,
     pub(crate) plant: Plant,
     pub(crate) digest: ([u8; 32], [u8; 32]),
@@ -119,6 +121,7 @@ impl Game {
             reasons: BTreeSet::new(),
             busy: Vec::new(),
             calls: 0,
+            repeats: 0,
             late: Vec::new(),
             dialects,
             plant,
@@ -234,6 +237,7 @@ impl Game {
         let outcome = event.map(|event| event.outcome);
         match &outcome {
             Some(Outcome::Refused(why)) => drop(self.reasons.insert(why.row().id)),
+            Some(Outcome::Repeated) => self.repeats += 1,
             Some(Outcome::Permitted) if matches!(ask, Ask::Call(_)) => self.calls += 1,
             _ => {}
         }

@@ -27,6 +27,8 @@ pub struct Played {
     pub rotations: usize,
     /// How often an old one was noticed.
     pub replays: usize,
+    /// Tokens that were handed out again.
+    pub repeats: usize,
     /// The exact reasons of every refusal.
     pub reasons: BTreeSet<&'static str>,
 }
@@ -48,6 +50,7 @@ pub fn play(seed: u64, plant: Plant) -> Played {
         calls: game.calls,
         rotations: game.rotations,
         replays: game.replays,
+        repeats: game.repeats,
         reasons: game.reasons,
     }
 }

@@ -129,7 +129,7 @@ impl Seen<'_> {
             return broken(format!("the event is of {:?}, the answer of {}", event.realm, realm.name));
         }
         let agrees = match &event.outcome {
-            Outcome::Issued => status.as_u16() == 200,
+            Outcome::Issued | Outcome::Coached | Outcome::Repeated => status.as_u16() == 200,
             Outcome::Permitted => matches!(status.as_u16(), 200 | 204),
             // RFC 7009 §2.2: whoever wants to end another's token is not told; only the event says it.
             Outcome::Refused(Why::TokenOfAnotherClient) => status.as_u16() == 200,
@@ -137,6 +137,14 @@ impl Seen<'_> {
             Outcome::Faulted(_) => status.is_server_error(),
         };
         if agrees { Ok(()) } else { broken(format!("status {status}, but the event says {:?}", event.outcome)) }
+    }
+
+    /// Whether this is a token of the asking client's own, handed out again.
+    fn is_again(&self, raw: &str) -> bool {
+        let Ask::Token(ask) = self.ask else { return false };
+        let party = self.model.party(ask.house, &ask.client_id);
+        let is_own = |token: &crate::model::Token| token.value == raw && Some(token.party) == party;
+        self.event.is_some_and(|event| matches!(event.outcome, Outcome::Repeated)) && self.model.tokens.iter().any(is_own)
     }
 
     fn no_raw_value(&self) -> Result<(), Broken> {
@@ -158,7 +166,7 @@ impl Seen<'_> {
             return Ok(());
         }
         for raw in self.model.raw_values() {
-            if texts.contains(raw) || (body.contains(raw) && raw != sent_back && Some(raw) != again) {
+            if texts.contains(raw) || (body.contains(raw) && raw != sent_back && Some(raw) != again && !self.is_again(raw)) {
                 return Err(Broken::new(NO_RAW_VALUE, format!("{raw} stands in an answer or event")));
             }
         }

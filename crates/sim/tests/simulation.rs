@@ -46,24 +46,28 @@ fn play_all(first: u64, seeds: u64, look: impl Fn(&Played) + Sync) {
 fn promises_hold_whatever_happens() {
     let (tokens, calls, seeds) = (AtomicU64::new(0), AtomicU64::new(0), setting("SIM_SEEDS", SEEDS));
     let (rotations, replays) = (AtomicU64::new(0), AtomicU64::new(0));
+    let repeats = AtomicU64::new(0);
     let reasons = Mutex::new(BTreeSet::new());
     play_all(setting("SIM_FIRST", 0), seeds, |played| {
         tokens.fetch_add(played.tokens as u64, Ordering::Relaxed);
         calls.fetch_add(played.calls as u64, Ordering::Relaxed);
         rotations.fetch_add(played.rotations as u64, Ordering::Relaxed);
         replays.fetch_add(played.replays as u64, Ordering::Relaxed);
+        repeats.fetch_add(played.repeats as u64, Ordering::Relaxed);
         reasons.lock().expect("nobody panics while holding it").extend(played.reasons.iter().copied());
     });
     let (tokens, calls, reasons) = (tokens.into_inner(), calls.into_inner(), reasons.into_inner().expect("all have ended"));
     let few = "too little happens to prove anything";
     assert!(seeds < SEEDS || tokens >= 5 * seeds, "{tokens} tokens in {seeds} seeds: {few}");
     assert!(seeds < SEEDS || calls >= 3 * seeds, "{calls} calls passed in {seeds} seeds: {few}");
+    let repeats = repeats.into_inner();
+    assert!(seeds < SEEDS || repeats >= seeds, "{repeats} tokens were handed out again in {seeds} seeds: {few}");
     assert!(seeds < SEEDS || reasons.len() >= REASONS, "{} reasons in {seeds} seeds: {few}: {reasons:?}", reasons.len());
     let (rotations, replays) = (rotations.into_inner(), replays.into_inner());
     assert!(seeds < SEEDS || rotations >= seeds, "{rotations} rotations in {seeds} seeds: {few}");
     assert!(seeds < SEEDS || replays >= seeds / 8, "{replays} replays in {seeds} seeds: {few}");
     println!("{rotations} rotations, {replays} replays");
-    println!("{seeds} seeds, {tokens} tokens, {calls} calls, {} reasons: {reasons:?}", reasons.len());
+    println!("{seeds} seeds, {tokens} tokens, {repeats} of them again, {calls} calls, {} reasons: {reasons:?}", reasons.len());
 }
 
 #[test]

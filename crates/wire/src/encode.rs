@@ -2,12 +2,16 @@
 
 use crate::dialect::{Challenge, Dialect, Filling, Later, Outward, ReplyField, ReplyShape, ReplySource};
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, LINK, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, Response, StatusCode};
+use jeton_core::bucket::Pace;
 use jeton_core::endpoint::AnswerForm;
 use jeton_core::name::ScopeToken;
+use jeton_core::record::{ThriftPolicy, ThriftSettings};
 use jeton_core::refusal::{Fault, Why};
-use jeton_core::token::Issued;
+use jeton_core::token::{Issued, Told};
 use jeton_jose::json::append_text;
 
 /// Whether a request brought Basic credentials: then a failed authentication is answered with its challenge (RFC 6749 §5.2).
@@ -81,6 +85,36 @@ pub fn revoked() -> Response<Bytes> {
     response
 }
 
+/// What a client that wastes tokens is told beside its answer: the page that explains it (RFC 8288 §3),
+/// and, where the realm limits, how much is left (draft-ietf-httpapi-ratelimit-headers-10).
+pub fn advice(settings: &ThriftSettings, told: Told, response: &mut Response<Bytes>) {
+    let (Told::Coached(pace) | Told::Repeated(pace)) = told else { return };
+    if let Some(page) = &settings.page {
+        insert(response, LINK, &format!("<{page}>; rel=\"help\""));
+    }
+    if settings.policy >= ThriftPolicy::Limit {
+        limits(pace, response);
+    }
+}
+
+/// When a caller that asks too often may come again (RFC 9110 §10.2.3, RFC 6585 §4).
+pub fn slow_down(pace: Pace, response: &mut Response<Bytes>) {
+    insert(response, RETRY_AFTER, &pace.reset.to_string());
+    limits(pace, response);
+}
+
+fn limits(pace: Pace, response: &mut Response<Bytes>) {
+    let Pace { name, quota, window, left, reset } = pace;
+    insert(response, HeaderName::from_static("ratelimit-policy"), &format!("\"{name}\";q={quota};w={window}"));
+    insert(response, HeaderName::from_static("ratelimit"), &format!("\"{name}\";r={left};t={reset}"));
+}
+
+fn insert(response: &mut Response<Bytes>, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
 /// A refusal.
 #[must_use]
 pub fn refusal(dialect: &Dialect, why: Why, used: UsedBasic, filling: Filling<'_>) -> Response<Bytes> {
@@ -93,7 +127,7 @@ pub fn fault(dialect: &Dialect, fault: &Fault, filling: Filling<'_>) -> Response
     match fault {
         Fault::Unavailable(_) => {
             let mut response = outward(dialect.fault(Later::MayHelp), UsedBasic::No, filling);
-            response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             response
         }
         Fault::Corrupt(_) | Fault::Foreign(_) | Fault::Broken(_) => {

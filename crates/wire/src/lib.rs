@@ -9,6 +9,7 @@ use crate::route::{Endpoint, Place, Routes, Serves};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
+use jeton_core::bucket::Pace;
 use jeton_core::client_auth::AuthenticatedClient;
 use jeton_core::endpoint::{AboutToken, Ending, Stopped, TokenRequest, introspect, revoke_token, token};
 use jeton_core::event::{Concerned, Event, Outcome};
@@ -17,6 +18,7 @@ use jeton_core::name::{ClientId, Key};
 use jeton_core::refusal::Why;
 use jeton_core::run::Engine;
 use jeton_core::snapshot::RealmState;
+use jeton_core::token::Told;
 use jeton_core::world::{Need, Stop, World};
 use std::sync::Arc;
 
@@ -165,8 +167,15 @@ impl Wire {
         let (known, world) = (self.engine.known(asked.state), asked.world);
         match self.engine.decide(world, |changing, world| token(known, world, changing, request)) {
             Ok((issued, client)) => {
-                let event = asked.event_of("token", Outcome::Issued, &client);
-                Served::Answer(encode::token(asked.dialect, &issued), Some(event))
+                let outcome = match issued.told {
+                    Told::Nothing => Outcome::Issued,
+                    Told::Coached(_) => Outcome::Coached,
+                    Told::Repeated(_) => Outcome::Repeated,
+                };
+                let event = asked.event_of("token", outcome, &client);
+                let mut response = encode::token(asked.dialect, &issued);
+                encode::advice(&asked.state.realm.settings.thrift, issued.told, &mut response);
+                Served::Answer(response, Some(event))
             }
             Err(Stopped { stop, client }) => asked.stop("token", stop, client),
         }
@@ -282,6 +291,7 @@ impl Asked<'_> {
     fn stop(&self, endpoint: &'static str, stop: Stop, client: Option<Concerned>) -> Served {
         match stop {
             Stop::Refuse(why) | Stop::RefuseAnd(why, _) => self.refuse(endpoint, why, client),
+            Stop::RefuseFor(why, pace) => self.refuse_for(endpoint, why, client, pace),
             Stop::Need(need) => Served::Need(need),
             Stop::Fault(fault) => {
                 let response = encode::fault(self.dialect, &fault, self.filling());
@@ -294,6 +304,15 @@ impl Asked<'_> {
         // RFC 6749 §5.2: whoever used the header is told the scheme that this server knows.
         let used = if self.request.headers().contains_key(header::AUTHORIZATION) { UsedBasic::Yes } else { UsedBasic::No };
         let response = encode::refusal(self.dialect, why, used, self.filling());
+        Served::Answer(response, Some(self.event(endpoint, client, Outcome::Refused(why), None)))
+    }
+
+    fn refuse_for(&self, endpoint: &'static str, why: Why, client: Option<Concerned>, pace: Pace) -> Served {
+        let mut response = encode::refusal(self.dialect, why, UsedBasic::No, self.filling());
+        encode::slow_down(pace, &mut response);
+        if why == Why::ThriftLimited {
+            encode::advice(&self.state.realm.settings.thrift, Told::Coached(pace), &mut response);
+        }
         Served::Answer(response, Some(self.event(endpoint, client, Outcome::Refused(why), None)))
     }
 

@@ -186,7 +186,8 @@ fn usage(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     let rows: Vec<Usage> = act.records.scan(usage_of_client(client.key), None, Order::Descending, hours)?;
     let hour = |row: &Usage| {
         json!({
-            "hour": show::moment(Time::from_seconds(row.hour.saturating_mul(3600))), "issued": row.issued, "refused": row.refused,
+            "hour": show::moment(Time::from_seconds(row.hour.saturating_mul(3600))), "issued": row.issued, "asked": row.asked,
+            "needed": row.needed, "repeated": row.repeated, "refused": row.refused,
         })
     };
     Ok(show::list(rows.iter().map(hour).collect(), None))

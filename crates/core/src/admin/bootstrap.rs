@@ -5,7 +5,7 @@ use super::{AREAS, AdminStop, show};
 use crate::name::{Issuer, Label, Mount, RealmName, ResourceIdentifier, ScopeToken, Time, Title};
 use crate::record::{
     AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, KeySettings, Placement, Profile, Realm, RealmSettings,
-    RefreshSettings, ResourceServer, Retention, ScopeEntry, ScopeSettings, Staleness, Status,
+    RefreshSettings, ResourceServer, Retention, ScopeEntry, ScopeSettings, Staleness, Status, ThriftSettings,
 };
 use crate::snapshot::RealmState;
 use serde_json::json;
@@ -91,6 +91,7 @@ fn realm(act: &mut Act<'_, '_>, issuer: &Issuer) -> Result<Realm, AdminStop> {
             staleness: Staleness::default(),
             keys: KeySettings::default(),
             retention: Retention::default(),
+            thrift: ThriftSettings::default(),
         },
     })
 }

@@ -19,6 +19,8 @@ const SCOPE: Param = Param::option("scope", ParamKind::List, "What it is granted
 const TITLE: Param = Param::option("title", ParamKind::Text, "Name for people.");
 const DEFAULT_SCOPE: Param = Param::option("default_scope", ParamKind::List, "What it gets when it asks for nothing.");
 const PERSON: Param = Param::option("person", ParamKind::Text, "The person as whom its tokens act, where the realm says so.");
+const INSTANCES: Param =
+    Param::option("instances", ParamKind::Integer, "How many copies of it run at the same time; left out, 1.");
 const GRANT: Param =
     Param::option("grant", ParamKind::List, "Grants it may use: client_credentials, refresh_token, authorization_code.");
 const METHODS: Param =
@@ -54,6 +56,7 @@ pub(super) const COMMANDS: &[Command] = &[
             ORIGIN,
             PERSON,
             INTROSPECTS,
+            INSTANCES,
             Param::option("secret", ParamKind::Text, "Name of a first secret to make; its value is shown once."),
         ],
         answer: Answer::One(CREATED),
@@ -115,6 +118,7 @@ pub(super) const COMMANDS: &[Command] = &[
             ORIGIN,
             PERSON,
             INTROSPECTS,
+            Param::option("instances", ParamKind::Integer, "How many copies of it run at the same time."),
             Param::option(
                 "clear",
                 ParamKind::List,
@@ -288,6 +292,7 @@ fn entry(args: &Args) -> Result<ClientEntry, AdminStop> {
         scope: scope("scope")?,
         default_scope: scope("default_scope")?,
         person: args.text("person").map(Title::parse).transpose()?,
+        instances: args.integer("instances").map(|count| u32::try_from(count).unwrap_or(0)),
         auth_methods: words("auth_method").map(methods).transpose()?,
         introspects: args
             .list("introspects")

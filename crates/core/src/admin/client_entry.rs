@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 
 /// Most web origins of one client.
 const MOST_ORIGINS: usize = 50;
+/// Most copies of one client that may run.
+const MOST_INSTANCES: u32 = 100_000;
 
 /// A new client as an entry says, not yet written. Ids are never given twice.
 pub(super) fn fresh(act: &mut Act<'_, '_>, realm: &Realm, entry: &ClientEntry, known: &Catalogue) -> Result<Client, AdminStop> {
@@ -53,6 +55,7 @@ pub(super) fn unwritten(
         web_origins: Vec::new(),
         person: None,
         introspects: BTreeSet::new(),
+        instances: 1,
         status: Status::Active,
         not_before: act.now(),
     };
@@ -87,6 +90,9 @@ pub(super) fn revise(client: &mut Client, entry: &ClientEntry) -> Result<(), Adm
     if let Some(resources) = &entry.introspects {
         client.introspects.clone_from(resources);
     }
+    if let Some(instances) = entry.instances {
+        client.instances = instances;
+    }
     if let Some(status) = entry.status {
         client.status = status_of(status);
     }
@@ -118,6 +124,9 @@ pub(super) fn check(client: &Client, known: &Catalogue) -> Result<(), AdminStop>
         && !default.is_within(&client.scope)
     {
         return invalid("its default scope is more than it was granted".into());
+    }
+    if !(1..=MOST_INSTANCES).contains(&client.instances) {
+        return invalid(format!("it runs in 1 to {MOST_INSTANCES} instances"));
     }
     // RFC 6749 §4.4: "The client credentials grant type MUST only be used by confidential clients."
     if matches!(client.kind, ClientKind::Public) && client.grants.contains(&GrantName::ClientCredentials) {

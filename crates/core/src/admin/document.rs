@@ -119,6 +119,9 @@ pub struct ClientEntry {
     /// The person as whom its tokens act.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<Title>,
+    /// How many copies of it run at the same time; for a new client left out, one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<u32>,
     /// How it may authenticate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_methods: Option<BTreeSet<AuthMethod>>,
@@ -154,6 +157,7 @@ impl ClientEntry {
             scope: None,
             default_scope: None,
             person: None,
+            instances: None,
             auth_methods: None,
             redirect_uris: None,
             web_origins: None,

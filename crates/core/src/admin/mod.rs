@@ -28,6 +28,7 @@ mod secret;
 mod show;
 mod signing_key;
 mod stop;
+mod thrift;
 mod token;
 mod token_revoke;
 mod web_origin;
@@ -72,6 +73,7 @@ const TABLES: &[&[Command]] = &[
     api_key::COMMANDS,
     audit::COMMANDS,
     audit_export::COMMANDS,
+    thrift::COMMANDS,
     client_state::COMMANDS,
     apply::COMMANDS,
     token::COMMANDS,

@@ -293,6 +293,12 @@ fn check(act: &Act<'_, '_>, realm: &Realm, others: &[Realm]) -> Result<(), Admin
         return Err(AdminStop::Invalid(format!("realm {name}: retention is 1 to 36500 days, of the audit trail 30 to 36500")));
     }
     refresh_settings::check(realm)?;
+    let thrift = &realm.settings.thrift;
+    if !(0..=86_400).contains(&thrift.margin) || !(1..=86_400).contains(&thrift.patience) {
+        return Err(AdminStop::Invalid(format!(
+            "realm {name}: thrift has a margin of 0 seconds to a day and a patience of 1 second to a day"
+        )));
+    }
     check_claims(realm)
 }
 

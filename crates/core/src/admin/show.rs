@@ -61,6 +61,7 @@ pub(super) const CLIENT: &[Field] = &[
     Field::hidden("web_origins", List, "The web pages from which it may ask."),
     Field::hidden("person", Text, "The person as whom its tokens act."),
     Field::hidden("introspects", List, "The APIs for which it asks what tokens say."),
+    Field::hidden("instances", Integer, "How many copies of it run at the same time."),
     Field::hidden("tokens_from", FieldKind::Time, "Tokens issued before this moment are dead."),
     Field::hidden("created_at", FieldKind::Time, "When it was made."),
 ];
@@ -89,6 +90,9 @@ pub(super) const API_KEY: &[Field] = &[
 pub(super) const USAGE: &[Field] = &[
     Field::shown("hour", FieldKind::Time, "The beginning of the hour."),
     Field::shown("issued", Integer, "Tokens issued."),
+    Field::shown("asked", Integer, "Tokens that it asked for in its own name."),
+    Field::shown("needed", Integer, "Those of them that it needed."),
+    Field::hidden("repeated", Integer, "Those of them that were answered with the token that it had."),
     Field::shown("refused", Integer, "Requests refused."),
 ];
 
@@ -155,6 +159,7 @@ pub(super) fn client(client: &Client) -> Result<Value, AdminStop> {
         "client_id": client.client_id, "title": client.title, "type": kind, "grants": json_of(&client.grants)?,
         "scope": client.scope, "default_scope": client.default_scope, "auth_methods": methods,
         "redirect_uris": client.redirect_uris, "web_origins": client.web_origins, "person": client.person,
+        "instances": client.instances,
         "introspects": json_of(&client.introspects)?, "created_at": moment(client.key.created_at()),
     });
     if client.not_before > client.key.created_at() {

@@ -99,7 +99,7 @@ impl From<NameError> for AdminStop {
 impl From<Stop> for AdminStop {
     fn from(stop: Stop) -> Self {
         match stop {
-            Stop::Refuse(why) | Stop::RefuseAnd(why, _) => Self::Invalid(why.row().advice.to_owned()),
+            Stop::Refuse(why) | Stop::RefuseAnd(why, _) | Stop::RefuseFor(why, _) => Self::Invalid(why.row().advice.to_owned()),
             Stop::Need(need) => Self::Need(need),
             Stop::Fault(fault) => Self::Fault(fault),
         }

@@ -3,9 +3,9 @@
 use super::command::{Answer, Command, Effect, Field, FieldKind, Param, ParamKind};
 use super::{Act, AdminStop, Args, client, realm, show, token};
 use crate::name::Time;
-use crate::record::Realm;
+use crate::record::{Realm, TokenFamily};
 use crate::refusal::Why;
-use crate::token::{Genuine, Revoking, genuine};
+use crate::token::{FamilyToken, Genuine, Revoking, genuine};
 use jeton_jose::jwt;
 use serde_json::{Value, json};
 
@@ -62,6 +62,9 @@ pub(super) fn dead_until(before: Time, now: Time) -> Time {
 fn revoke(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     let text = args.word("token")?.trim();
     let text = text.strip_prefix("Bearer ").unwrap_or(text);
+    if let Some(token) = FamilyToken::parse(text) {
+        return end_family(act, &token);
+    }
     let (realm, token) = find(act, text)?;
     act.may_change(&realm)?;
     let kind = match &token {
@@ -80,6 +83,30 @@ fn revoke(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     }))
 }
 
+/// Ends a family by one of its refresh tokens, an old one, too: it proves as well that somebody has them.
+fn end_family(act: &mut Act<'_, '_>, token: &FamilyToken) -> Result<Value, AdminStop> {
+    let family: Option<TokenFamily> = act.records.read(token.family)?;
+    let family = family.ok_or_else(|| AdminStop::NotFound(NOT_OURS.into()))?;
+    let realm: Option<Realm> = act.records.read(family.realm)?;
+    let realm = realm.ok_or_else(|| AdminStop::NotFound(NOT_OURS.into()))?;
+    act.may_change(&realm)?;
+    if !token.is_of(&token::state_of(act, &realm)?, family.client) {
+        return Err(AdminStop::NotFound(NOT_OURS.into()));
+    }
+    let lives = family.revoked_at.is_none() && !family.is_over(act.now());
+    if lives {
+        act.revoke_family(family.key)?;
+        let target = format!("{}/client/{}/family/{}", realm.name, family.client_id, family.key);
+        act.audit(&realm, "token.revoke", target, json!({ "kind": "refresh" }))?;
+    }
+    Ok(json!({
+        "realm": realm.name, "client_id": family.client_id, "kind": "refresh",
+        "outcome": if lives { "revoked" } else { "ended" }, "until": show::moment(family.ends_at),
+    }))
+}
+
+const NOT_OURS: &str = "no realm here made this token; it is damaged, or from another installation";
+
 /// The token, and the realm that made it.
 fn find(act: &mut Act<'_, '_>, text: &str) -> Result<(Realm, Genuine), AdminStop> {
     // Unproven, so it only says whose keys to try.
@@ -94,5 +121,5 @@ fn find(act: &mut Act<'_, '_>, text: &str) -> Result<(Realm, Genuine), AdminStop
             Err(_) => {}
         }
     }
-    Err(AdminStop::NotFound("no realm here made this token; it is damaged, or from another installation".into()))
+    Err(AdminStop::NotFound(NOT_OURS.into()))
 }

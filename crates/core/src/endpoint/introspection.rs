@@ -33,7 +33,7 @@ pub fn introspect(
     let asker = authenticate(known, world, &request.credentials).map_err(|(stop, client)| Stopped { stop, client })?;
     let stopped = |stop: Stop| Stopped { stop, client: Some(Concerned::from(&**asker.client())) };
     known.fresh(world.now, known.realm.realm.settings.staleness.check).map_err(|fault| stopped(fault.into()))?;
-    let status = status(known, world, asker.client(), presented.expose()).map_err(stopped)?;
+    let status = status(known, world, change, (asker.client(), presented.expose())).map_err(stopped)?;
     let answer = match request.form {
         AnswerForm::Json => {
             let mut json = Vec::with_capacity(512);

@@ -3,11 +3,11 @@
 use super::{AboutToken, Stopped};
 use crate::client_auth::{Known, Recognized, recognize};
 use crate::event::Concerned;
-use crate::record::Revoked;
+use crate::record::{Revoked, TokenFamily};
 use crate::refusal::{Fault, Why};
 use crate::revocations::Revocations;
 use crate::store::Changing;
-use crate::token::{Revoking, genuine, revoke};
+use crate::token::{FamilyToken, Revoking, genuine, revoke, revoke_family};
 use crate::world::{Stop, World};
 
 /// Why a token is not revoked when the clock went back behind its issue.
@@ -50,6 +50,9 @@ fn end(
     (asker, presented): (&Recognized, &str),
 ) -> Result<Ending, Stop> {
     let (realm, client) = (&known.realm.realm, asker.client());
+    if let Some(token) = FamilyToken::parse(presented) {
+        return end_family(known, world, change, (asker, &token));
+    }
     let token = match genuine(known.realm, world.now, presented) {
         Ok(token) => token,
         // It will be good in a moment, so this is not the time to say that it is dead.
@@ -79,4 +82,32 @@ fn end(
             Ending::Nothing
         }
     })
+}
+
+/// RFC 7009 §2.1: with a refresh token end the access tokens that came of the same permission.
+fn end_family(
+    known: Known<'_>,
+    world: &World<'_>,
+    change: &mut Changing<'_, '_>,
+    (asker, token): (&Recognized, &FamilyToken),
+) -> Result<Ending, Stop> {
+    let (realm, client) = (known.realm.realm.key, asker.client().key);
+    let records = change.records()?;
+    let family: Option<TokenFamily> = records.read(token.family)?;
+    let Some(family) = family.filter(|family| family.realm == realm && token.is_of(known.realm, family.client)) else {
+        return Ok(Ending::Nothing);
+    };
+    if family.client != client {
+        return Ok(Ending::Foreign);
+    }
+    let target = Revoked::Family(family.key);
+    if family.revoked_at.is_some() {
+        // Another node wrote it and was not followed yet, or an answer was lost: from the 200 on it is dead here, too.
+        if world.now < family.access_until {
+            known.memory.revocations.remember(realm, target, family.access_until);
+        }
+        return Ok(Ending::Nothing);
+    }
+    revoke_family(records, world, family.key)?;
+    Ok(Ending::Revoked)
 }

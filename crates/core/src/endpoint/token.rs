@@ -1,5 +1,6 @@
 //! The token endpoint: authenticate the client, find the grant, may this client use it, exchange, mint (RFC 6749 §3.2).
 
+use super::thrift;
 use crate::client_auth::{AuthenticatedClient, Credentials, Known, authenticate};
 use crate::event::Concerned;
 use crate::grant::{self, Asked};
@@ -67,13 +68,13 @@ pub fn token(
         resources: &request.resources,
         refresh_token: request.refresh_token.as_ref(),
     };
-    match exchange(&asked, change, wire) {
+    match exchange(known, &asked, change, wire) {
         Ok(issued) => Ok((issued, client)),
         Err(stop) => Err(Stopped { stop, client: Some(Concerned::from(&**client.client())) }),
     }
 }
 
-fn exchange(asked: &Asked<'_>, change: &mut Changing<'_, '_>, wire: &str) -> Result<Issued, Stop> {
+fn exchange(known: Known<'_>, asked: &Asked<'_>, change: &mut Changing<'_, '_>, wire: &str) -> Result<Issued, Stop> {
     let (client, world) = (asked.client.client(), asked.world);
     // RFC 9700 §2.4: the password grant MUST NOT be used; it cannot be switched on.
     if matches!(wire, "password" | "implicit") {
@@ -92,5 +93,9 @@ fn exchange(asked: &Asked<'_>, change: &mut Changing<'_, '_>, wire: &str) -> Res
         return Err(Fault::Unavailable(CLOCK_BEHIND.into()).into());
     }
     let from = World { now: asked.from, ..world.clone() };
-    mint(asked.realm, &from, issue)
+    // Thrift is about tokens in a client's own name; those of people grow out of their families.
+    if issue.family.is_some() {
+        return mint(asked.realm, &from, issue);
+    }
+    thrift::issue(known, asked, change, &from, issue)
 }

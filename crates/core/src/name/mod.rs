@@ -11,5 +11,5 @@ mod time;
 pub use fetch_url::{FetchUrl, Scheme};
 pub use key::Key;
 pub use scope::{Scope, ScopeToken};
-pub use text::{ClientId, Issuer, Label, Mount, NameError, RealmName, RequestId, ResourceIdentifier, Title, WebOrigin};
+pub use text::{ClientId, HelpPage, Issuer, Label, Mount, NameError, RealmName, RequestId, ResourceIdentifier, Title, WebOrigin};
 pub use time::Time;

@@ -94,6 +94,17 @@ text_name!(
 );
 
 text_name!(
+    /// A page for people: an http or https URL that can stand in a `Link` header (RFC 8288 §3).
+    HelpPage,
+    "a page is an http or https URL of at most 512 characters, without spaces, quotes and angle brackets",
+    |text| text.len() <= 512
+        && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"'))
+        && url::Url::parse(text).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && url.username().is_empty()
+        })
+);
+
+text_name!(
     /// The identifier of a resource server: what stands in `aud` and what clients ask for. It is never its address.
     ResourceIdentifier,
     "a resource identifier is 1 to 256 visible ASCII characters without space, quote or backslash",

@@ -39,10 +39,17 @@ pub struct Client {
     /// The APIs for which it asks what tokens say (RFC 7662 §2.1): it is such an API's own client.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub introspects: BTreeSet<ResourceIdentifier>,
+    /// How many copies of it run at the same time, each with tokens of its own.
+    #[serde(default = "one")]
+    pub instances: u32,
     /// Whether it may ask.
     pub status: Status,
     /// Tokens issued before this moment are dead.
     pub not_before: Time,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 /// Whether a client can hold a secret. A public client has no place for one.

@@ -17,6 +17,7 @@ mod refresh_settings;
 mod resource_server;
 mod revocation;
 mod signing_key;
+mod thrift;
 mod token_family;
 mod usage;
 mod web_origin;
@@ -39,6 +40,7 @@ pub use refresh_settings::{RefreshSettings, Rotation, WithClientCredentials};
 pub use resource_server::{Operation, Placement, ResourceServer, ScopeEntry, resource_by_identifier, resources_of_realm};
 pub use revocation::{Revocation, Revoked, revocation_of};
 pub use signing_key::{KeyEnd, KeyPurpose, KeyState, SigningKeyRecord, keys_of_realm};
+pub use thrift::{Thrift, ThriftPolicy, ThriftSettings, thrift_of_realm};
 pub use token_family::{TokenFamily, families_of_client};
 pub use usage::{LastUse, Usage, usage_of_client};
 pub use web_origin::{RegisteredOrigin, holders_of_origin, origins_of_client};
@@ -179,4 +181,5 @@ pub const KINDS: &[&Kind] = &[
     WebhookProgress::KIND,
     Delivery::KIND,
     RegisteredOrigin::KIND,
+    Thrift::KIND,
 ];

@@ -1,6 +1,6 @@
 //! A realm is a tenant: an issuer with its keys, clients, dialect, profile and environment.
 
-use super::{Column, ColumnType, Index, Kind, Lookup, Record, RefreshSettings, Status, Value};
+use super::{Column, ColumnType, Index, Kind, Lookup, Record, RefreshSettings, Status, ThriftSettings, Value};
 use crate::name::{Issuer, Key, Label, Mount, RealmName, ResourceIdentifier, Scope, Time, Title};
 use jeton_jose::Algorithm;
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,9 @@ pub struct RealmSettings {
     /// How long records of what happened are kept.
     #[serde(default)]
     pub retention: Retention,
+    /// What happens to clients that waste tokens.
+    #[serde(default)]
+    pub thrift: ThriftSettings,
 }
 
 /// How the signing keys of a realm rotate by themselves, in seconds.

@@ -18,6 +18,15 @@ pub struct Usage {
     pub issued: u64,
     /// Requests refused.
     pub refused: u64,
+    /// Tokens that it asked for in its own name.
+    #[serde(default)]
+    pub asked: u64,
+    /// Those of them that it needed.
+    #[serde(default)]
+    pub needed: u64,
+    /// Those of them that were answered with the token that it had.
+    #[serde(default)]
+    pub repeated: u64,
     /// When the row is forgotten.
     pub expires_at: Time,
 }

@@ -31,6 +31,12 @@ fn signed_part(presented: &str) -> &str {
     presented.rsplit_once('.').map_or(presented, |(signed, _)| signed)
 }
 
+/// By what an access token is revoked, signed or opaque.
+#[must_use]
+pub fn digest_of_access(token: &str) -> Key {
+    digest_of(signed_part(token).as_bytes())
+}
+
 /// What a living access token says, and its client.
 pub type Checked = (Arc<AccessToken>, Arc<Client>);
 
@@ -115,7 +121,7 @@ fn open_jwt(realm: &RealmState, typ: &str, rows: &[ClaimRow], now: Time, present
         expires_at: Time::from_seconds(claims.expires_at),
         family,
         token_id,
-        digest: digest_of(signed_part(presented).as_bytes()),
+        digest: digest_of_access(presented),
     })
 }
 

@@ -6,7 +6,7 @@ use crate::record::{Client, RefreshSettings, Revocation, Revoked, Rotation, Toke
 use crate::refusal::Fault;
 use crate::snapshot::RealmState;
 use crate::store::Records;
-use crate::world::{Consequence, World};
+use crate::world::World;
 
 /// What a family begins with.
 #[derive(Clone, Copy, Debug)]
@@ -107,11 +107,4 @@ pub fn revoke_family(records: &mut Records<'_>, world: &World<'_>, key: Key) -> 
         records.insert(&Revocation { key: world.new_key(&format!("revocation of family {key}")), realm, target, until })?;
     }
     Ok(())
-}
-
-/// Writes what a refusal brings with it.
-pub fn apply(records: &mut Records<'_>, world: &World<'_>, consequence: Consequence) -> Result<(), Fault> {
-    match consequence {
-        Consequence::RevokeFamily(key) => revoke_family(records, world, key),
-    }
 }

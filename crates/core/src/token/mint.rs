@@ -1,6 +1,7 @@
 //! Minting turns a decided [`Issue`] into tokens. Nothing else draws their randomness or signs them.
 
 use super::{family_token, opaque, refresh};
+use crate::bucket::Pace;
 use crate::name::{ClientId, Key, Scope};
 use crate::record::{AccessTokenFormat, ClaimRow, ClaimShape, ClaimSource};
 use crate::refusal::{Fault, Why};
@@ -61,6 +62,19 @@ pub struct Issued {
     pub scope: Scope,
     /// The scope as it was asked for.
     pub asked: Option<String>,
+    /// What the client is told beside it.
+    pub told: Told,
+}
+
+/// What a client is told beside its token, because it wastes tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing: it does not.
+    Nothing,
+    /// That it does; this token is new.
+    Coached(Pace),
+    /// That it does; this is the token that it had.
+    Repeated(Pace),
 }
 
 impl std::fmt::Debug for Issued {
@@ -111,7 +125,8 @@ pub fn mint(realm: &RealmState, world: &World<'_>, issue: Issue) -> Result<Issue
         Refresh::Sealed => Some(refresh::seal(realm, world, &issue)),
         Refresh::OfFamily { family, generation, client } => Some(family_token::present(realm, (*family, *generation, *client))),
     };
-    Ok(Issued { access_token, expires_in: settings.access_token.lifetime, refresh_token, scope: issue.scope, asked: issue.asked })
+    let (expires_in, told) = (settings.access_token.lifetime, Told::Nothing);
+    Ok(Issued { access_token, expires_in, refresh_token, scope: issue.scope, asked: issue.asked, told })
 }
 
 /// The claims as JSON, in the realm's order.

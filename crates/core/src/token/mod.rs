@@ -11,10 +11,10 @@ mod revoke;
 mod status;
 
 pub use crate::verified::AccessToken;
-pub use check::{Checked, check, open};
-pub use family::{Beginning, Holder, apply, begin_family, revoke_family, use_family};
+pub use check::{Checked, check, digest_of_access, open};
+pub use family::{Beginning, Holder, begin_family, revoke_family, use_family};
 pub use family_token::{FamilyToken, refresh_token_of};
-pub use mint::{Issue, Issued, Refresh, mint};
+pub use mint::{Issue, Issued, Refresh, Told, mint};
 pub(crate) use opaque::open as open_opaque;
 pub use presented::{Genuine, digest_of_refresh, genuine};
 pub use refresh::{SealedRefresh, open as open_refresh};

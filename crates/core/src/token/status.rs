@@ -1,11 +1,13 @@
 //! The status of a token is what somebody may know of it: all that it says, or nothing at all (RFC 7662 §2.2).
 
 use super::check::check;
+use super::family_token::FamilyToken;
 use super::presented::digest_of_refresh;
 use super::refresh::{self, SealedRefresh};
 use crate::client_auth::Known;
 use crate::name::{ClientId, Scope, Time};
-use crate::record::{Client, Permission, Revoked};
+use crate::record::{Client, Permission, Revoked, TokenFamily};
+use crate::store::Changing;
 use crate::verified::AccessToken;
 use crate::world::{Stop, World};
 use jeton_jose::json::append_text;
@@ -45,7 +47,21 @@ pub struct RefreshView {
 }
 
 /// What `asker` may know of a token, now. It may see its own tokens, and those for the APIs that it introspects for.
-pub fn status(known: Known<'_>, world: &World<'_>, asker: &Client, presented: &str) -> Result<TokenStatus, Stop> {
+pub fn status(
+    known: Known<'_>,
+    world: &World<'_>,
+    change: &mut Changing<'_, '_>,
+    (asker, presented): (&Client, &str),
+) -> Result<TokenStatus, Stop> {
+    if let Some(token) = FamilyToken::parse(presented) {
+        // Whoever shows what is not its own learns nothing, and costs no reading.
+        if !token.is_of(known.realm, asker.key) {
+            return Ok(TokenStatus::Inactive);
+        }
+        let family: Option<TokenFamily> = change.records()?.read(token.family)?;
+        let family = family.filter(|family| refreshes(known, world, asker, (family, token.generation)));
+        return Ok(family.map_or(TokenStatus::Inactive, |family| TokenStatus::Active(View::Refresh(of_family(family, asker)))));
+    }
     if presented.starts_with(refresh::PREFIX) {
         let view = refresh::open(known.realm, presented).ok().filter(|token| lives(known, world, asker, (token, presented)));
         return Ok(view.map_or(TokenStatus::Inactive, |token| TokenStatus::Active(View::Refresh(sealed(token, asker)))));
@@ -54,7 +70,7 @@ pub fn status(known: Known<'_>, world: &World<'_>, asker: &Client, presented: &s
         Ok((token, client)) if client.key == asker.key || is_for(known, asker, &token) => {
             Ok(TokenStatus::Active(View::Access(token)))
         }
-        Ok(_) | Err((Stop::Refuse(_) | Stop::RefuseAnd(..), _)) => Ok(TokenStatus::Inactive),
+        Ok(_) | Err((Stop::Refuse(_) | Stop::RefuseAnd(..) | Stop::RefuseFor(..), _)) => Ok(TokenStatus::Inactive),
         // Neither active nor inactive: it is not known.
         Err((stop @ (Stop::Need(_) | Stop::Fault(_)), _)) => Err(stop),
     }
@@ -64,6 +80,26 @@ pub fn status(known: Known<'_>, world: &World<'_>, asker: &Client, presented: &s
 fn is_for(known: Known<'_>, asker: &Client, token: &AccessToken) -> bool {
     let resources = asker.introspects.iter().filter_map(|identifier| known.realm.resource(identifier.as_str()));
     resources.into_iter().any(|resource| known.realm.is_for(&token.audience, resource))
+}
+
+/// Whether a family's refresh token of this generation would still be exchanged.
+fn refreshes(known: Known<'_>, world: &World<'_>, asker: &Client, (family, generation): (&TokenFamily, u64)) -> bool {
+    let from = asker.not_before.max(known.realm.realm.not_before);
+    family.client == asker.key
+        && family.revoked_at.is_none()
+        && !family.is_over(world.now)
+        && family.issued_at.seconds() >= from.seconds()
+        && family.generation == generation
+}
+
+fn of_family(family: TokenFamily, asker: &Client) -> RefreshView {
+    RefreshView {
+        scope: family.scope.iter().filter(|scope| asker.scope.contains(scope)).cloned().collect(),
+        client_id: family.client_id,
+        subject: family.subject,
+        issued_at: family.issued_at,
+        expires_at: family.ends_at.min(family.idle_until),
+    }
 }
 
 /// Whether a sealed refresh token of the asker's would still be exchanged.

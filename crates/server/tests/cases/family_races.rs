@@ -8,7 +8,8 @@ use jeton_core::name::{ClientId, Issuer, Key, Label, Mount, RealmName, RequestId
 use jeton_core::record::{
     AccessTokenFormat, AccessTokenSettings, AudienceRule, AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret, GrantName,
     KeySettings, Permission, Placement, Profile, Realm, RealmSettings, RefreshSettings, ResourceServer, Retention, Revocation,
-    Revoked, ScopeEntry, ScopeSettings, SecretHash, Staleness, Status, TokenFamily, WithClientCredentials, revocation_of,
+    Revoked, ScopeEntry, ScopeSettings, SecretHash, Staleness, Status, ThriftSettings, TokenFamily, WithClientCredentials,
+    revocation_of,
 };
 use jeton_core::refusal::{Fault, Why};
 use jeton_core::run::Engine;
@@ -85,7 +86,7 @@ impl Arena {
                     Err(stopped) => stopped.stop,
                 };
                 match stop {
-                    Stop::Refuse(why) | Stop::RefuseAnd(why, _) => return Err(why),
+                    Stop::Refuse(why) | Stop::RefuseAnd(why, _) | Stop::RefuseFor(why, _) => return Err(why),
                     Stop::Need(need) => engine.meet(NOW, &need, &mut facts).expect("the store answers"),
                     Stop::Fault(fault) => panic!("{fault}"),
                 }
@@ -168,6 +169,7 @@ fn realm(grace: i64) -> Realm {
             staleness: Staleness::default(),
             keys: KeySettings::default(),
             retention: Retention::default(),
+            thrift: ThriftSettings::default(),
         },
     }
 }
@@ -209,8 +211,9 @@ fn client(node: &Engine, realm: Key) -> Client {
         scope: Scope::parse("read").expect("a scope"),
         default_scope: None,
         redirect_uris: Vec::new(),
-        web_origins: Default::default(),
-        introspects: Default::default(),
+        web_origins: Vec::new(),
+        introspects: BTreeSet::new(),
+        instances: 1,
         person: None,
         status: Status::Active,
         not_before: Time::default(),

@@ -12,6 +12,7 @@ mod hostile;
 mod keeper;
 pub(crate) mod keys;
 mod revoker;
+mod spendthrift;
 mod thief;
 pub(crate) mod weather;
 
@@ -20,7 +21,7 @@ pub type Step = fn(&mut Game) -> Result<(), Broken>;
 
 /// Who acts, and how often in a hundred steps.
 pub const CAST: &[(usize, Step)] = &[
-    (32, honest::step),
+    (31, honest::step),
     (12, keeper::step),
     (10, confused::step),
     (12, thief::step),
@@ -28,6 +29,7 @@ pub const CAST: &[(usize, Step)] = &[
     (14, admin::step),
     (10, weather::step),
     (10, revoker::step),
+    (1, spendthrift::step),
 ];
 
 /// The request that this client's provider documents, with one of its live secrets.

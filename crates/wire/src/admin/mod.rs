@@ -144,7 +144,7 @@ impl Admin {
         let carried = decode::carried(dialect, request.headers()).map_err(|why| Stopped::Refused(why, None))?;
         let policy = Policy { resource, scope: &scope };
         let permit = guard::decide(self.engine.known(state), policy, &carried, world).map_err(|denial| match denial.stop {
-            Stop::Refuse(why) | Stop::RefuseAnd(why, _) => Stopped::Refused(why, denial.client),
+            Stop::Refuse(why) | Stop::RefuseAnd(why, _) | Stop::RefuseFor(why, _) => Stopped::Refused(why, denial.client),
             Stop::Need(need) => Stopped::Need(need),
             Stop::Fault(fault) => Stopped::Admin(fault.into()),
         })?;
