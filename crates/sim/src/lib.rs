@@ -9,6 +9,7 @@ pub mod chance;
 pub mod deployment;
 pub mod family;
 pub mod game;
+mod issued;
 pub mod keys;
 pub mod model;
 pub mod node;

@@ -34,7 +34,7 @@ fn requests_and_changes_do_not_wait_for_a_reader_of_the_log() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_jeton"));
     let child = child
         .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-        .args(["--log-format", "json", "--data"])
+        .args(["--log", "json", "--data"])
         .arg(&data)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
