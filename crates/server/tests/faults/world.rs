@@ -37,6 +37,12 @@ impl Room {
 /// A store with both realms, stopped in good order.
 pub fn settled() -> Room {
     let room = Room::new();
+    furnish(&room.path("fixture.toml"), &room.data());
+    room
+}
+
+/// Makes a store with both realms, by an apply file.
+pub fn furnish(file: &Path, data: &Path) {
     let mut fixture = String::new();
     for realm in ["acme", "beta"] {
         fixture += &format!(
@@ -54,9 +60,8 @@ pub fn settled() -> Room {
             );
         }
     }
-    std::fs::write(room.path("fixture.toml"), fixture).expect("writes");
-    done(&room.data(), &["apply", &room.path("fixture.toml").to_string_lossy(), "--yes"]);
-    room
+    std::fs::write(file, fixture).expect("writes");
+    done(data, &["apply", &file.to_string_lossy(), "--yes"]);
 }
 
 /// Runs a command that must succeed.
