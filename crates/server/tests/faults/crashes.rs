@@ -39,14 +39,14 @@ fn f_01_kill_9_loses_nothing_that_was_acknowledged() {
         if round % ROUNDS_PER_STORE == 0 {
             (room, known) = (settled(), Acknowledged::new());
         }
-        let server = Server::on(&room.data())?;
+        let server = Server::on_with(&room.data(), &[])?;
         let writers = Writers::start(&room.data(), WRITERS, round);
         std::thread::sleep(moment(round, 60, 900));
         // Dropping a server kills it with signal 9.
         drop(server);
         known.extend(writers.end());
         let started = Instant::now();
-        let server = Server::on(&room.data())?;
+        let server = Server::on_with(&room.data(), &[])?;
         slowest = slowest.max(started.elapsed());
         changes += judge(&server, &room.data(), &known, SAMPLE)?;
         if slowest > Duration::from_secs(10) {
@@ -72,10 +72,10 @@ fn f_02_a_power_cut_loses_nothing_that_was_acknowledged() {
             // What the command line acknowledged on the first start must be there already, with its keys.
             furnish(&disk.beside("fixture.toml"), &disk.data());
             after_the_cut(&disk.cut()?.data(), &Acknowledged::new())?;
-            let server = Server::on(&disk.data())?;
+            let server = Server::on_with(&disk.data(), &[])?;
             running = Some((server, Writers::start(&disk.data(), WRITERS, round)));
         }
-        let (_, writers) = running.as_ref().expect("it was started");
+        let (_, writers) = running.as_ref().ok_or("nothing runs")?;
         std::thread::sleep(moment(round, 60, 500));
         // Whatever is acknowledged before the cut must be there; the writers go on meanwhile.
         let acknowledged = writers.acknowledged();
@@ -100,7 +100,7 @@ fn settle(mut before: Acknowledged, later: &Acknowledged) -> Acknowledged {
 fn after_the_cut(data: &std::path::Path, acknowledged: &Acknowledged) -> Result<usize, String> {
     // The picture was taken of a running server: its socket is a file without anybody behind it.
     let _ = std::fs::remove_file(data.join("admin.sock"));
-    let server = Server::on(data)?;
+    let server = Server::on_with(data, &[])?;
     let changes = judge(&server, data, acknowledged, SAMPLE)?;
     access_token(&server, "good");
     drop(server);
@@ -112,7 +112,7 @@ fn after_the_cut(data: &std::path::Path, acknowledged: &Acknowledged) -> Result<
 #[test]
 fn the_judge_of_crashes_notices_what_is_lost() {
     let room = settled();
-    let server = Server::on(&room.data()).expect("starts");
+    let server = Server::on_with(&room.data(), &[]).expect("starts");
     let writers = Writers::start(&room.data(), 2, 0);
     while writers.acknowledged().len() < 8 {
         std::thread::sleep(Duration::from_millis(20));

@@ -11,8 +11,10 @@ mod harness;
 mod backups;
 mod crashes;
 mod damage;
+mod database;
 mod disk;
 mod foreign;
+mod line;
 mod world;
 mod writers;
 

@@ -43,6 +43,11 @@ pub fn settled() -> Room {
 
 /// Makes a store with both realms, by an apply file.
 pub fn furnish(file: &Path, data: &Path) {
+    furnish_with(file, data, None);
+}
+
+/// The same in a database.
+pub fn furnish_with(file: &Path, data: &Path, database: Option<&str>) {
     let mut fixture = String::new();
     for realm in ["acme", "beta"] {
         fixture += &format!(
@@ -61,7 +66,10 @@ pub fn furnish(file: &Path, data: &Path) {
         }
     }
     std::fs::write(file, fixture).expect("writes");
-    done(data, &["apply", &file.to_string_lossy(), "--yes"]);
+    let mut apply = Command::new(env!("CARGO_BIN_EXE_jeton"));
+    apply.args(["apply", &file.to_string_lossy(), "--yes"]).env("JETON_DATA", data);
+    let output = apply.envs(database.map(|url| ("JETON_DATABASE_URL", url))).output().expect("the binary runs");
+    assert!(output.status.success(), "jeton apply failed:\n{}", said(&output));
 }
 
 /// Runs a command that must succeed.

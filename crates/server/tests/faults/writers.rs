@@ -98,7 +98,8 @@ fn write(data: &Path, name: &str, stop: &AtomicBool, known: &Mutex<Acknowledged>
 /// Asks, and reads the whole answer; `None` if the server is gone or says that it cannot write.
 fn ask(stream: &mut UnixStream, method: &str, path: &str, body: &str) -> Option<Value> {
     let length = body.len();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}");
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}");
     stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).ok()?;
     let mut read = Vec::new();
     loop {
