@@ -13,9 +13,9 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row, Statement};
 
 /// How long one exchange may take before the connection is given up; the server gives up sooner.
-const DEADLINE: Duration = Duration::from_secs(15);
+const DEADLINE: Duration = Duration::from_secs(6);
 /// What every session promises. `synchronous_commit` may be stronger than `on`, but never off: `Ok` means durable.
-const SESSION: &str = "SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'; \
+const SESSION: &str = "SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s'; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 /// Statements kept prepared. They are few by design; the bound only guards against a mistake.
 const STATEMENTS: usize = 1000;
@@ -118,7 +118,10 @@ impl Server {
     pub(super) fn open_with(&self, mut notified: impl FnMut(&str) + Send + 'static) -> Result<Connection, Fault> {
         let no_runtime = |error| Fault::Unavailable(format!("a connection needs an event loop: {error}"));
         let runtime = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
-        let (client, mut driver) = runtime.block_on(self.0.connect(NoTls)).map_err(|error| Failure::from(error).into_fault())?;
+        // The configured limit is that of the network's connection; a server that accepts it and then says nothing is bounded here.
+        let opened = runtime.block_on(async { tokio::time::timeout(DEADLINE, self.0.connect(NoTls)).await });
+        let silent = |_| Fault::Unavailable("PostgreSQL: the server does not answer".to_owned());
+        let (client, mut driver) = opened.map_err(silent)?.map_err(|error| Failure::from(error).into_fault())?;
         runtime.spawn(async move {
             // An end or an error of the session is seen by whoever uses it next.
             while let Some(Ok(message)) = std::future::poll_fn(|context| driver.poll_message(context)).await {
