@@ -386,7 +386,7 @@ fn known_variable(name: &str) -> Result<Option<&'static str>, SettingsError> {
         return Ok(Some(setting.key));
     }
     // The project's own tests set these.
-    if matches!(name, "JETON_REQUIRE" | "JETON_FAULT_ROUNDS") {
+    if matches!(name, "JETON_REQUIRE" | "JETON_PRIVILEGES" | "JETON_FAULT_ROUNDS") {
         return Ok(None);
     }
     // Kubernetes adds these by itself to every pod beside a service that is called jeton.

@@ -30,6 +30,7 @@ fn moment(round: u64, from: u64, to: u64) -> Duration {
     Duration::from_millis(from + scattered % (to - from))
 }
 
+/// Rows: F-01.
 #[test]
 fn f_01_kill_9_loses_nothing_that_was_acknowledged() {
     let mut room = settled();
@@ -57,6 +58,7 @@ fn f_01_kill_9_loses_nothing_that_was_acknowledged() {
     eprintln!("F-01: {changes} acknowledged changes looked for; the slowest start took {slowest:?}");
 }
 
+/// Rows: F-02.
 #[test]
 fn f_02_a_power_cut_loses_nothing_that_was_acknowledged() {
     if let Some(reason) = unavailable() {

@@ -113,6 +113,7 @@ fn outage(postgres: &PostgresForTests, state: State, round: u64) -> Result<(), S
     place.comes_back("after")
 }
 
+/// Rows: F-07.
 #[test]
 fn f_07_known_clients_go_on_without_the_database() {
     let Some(postgres) = PostgresForTests::start() else { return };
@@ -122,11 +123,12 @@ fn f_07_known_clients_go_on_without_the_database() {
     });
 }
 
+/// Rows: F-08.
 #[test]
 fn f_08_a_slow_database_slows_no_known_client() {
     let Some(postgres) = PostgresForTests::start() else { return };
     F_08.rounds(2, |round| {
-        let late = Duration::from_millis([60, 600][usize::from(round % 2 == 1)]);
+        let late = Duration::from_millis([60, 250][usize::from(round % 2 == 1)]);
         let place = Place::new(&postgres)?;
         let held = access_token(&place.server, "good");
         place.line.set(State::Slow(late));
