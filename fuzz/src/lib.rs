@@ -36,7 +36,7 @@ pub fn house() -> &'static House {
 
 fn with_world<T>(facts: &Facts, run: impl FnOnce(&World<'_>) -> T) -> T {
     let (random, request_id) = (Random::from_seed([7; 32]), RequestId::parse("0123456789abcdef").expect("an id"));
-    run(&World { now: NOW, random: &random, request_id: &request_id, facts })
+    run(&World { now: NOW, random: &random, request_id: &request_id, source: World::INSIDE, facts })
 }
 
 impl House {
