@@ -1,5 +1,13 @@
 //! Any text as the file of settings: it holds, or one sentence names the place.
 #![no_main]
+#[path = "../../crates/server/src/peer.rs"]
+#[expect(dead_code, reason = "settings name networks of proxies")]
+mod peer;
+#[path = "../../crates/server/src/tls"]
+mod tls {
+    mod files;
+    pub use files::TlsFiles;
+}
 #[path = "../../crates/server/src/settings.rs"]
 #[expect(dead_code, reason = "the target reads one function of the binary's file")]
 mod settings;

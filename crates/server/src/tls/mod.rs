@@ -4,6 +4,7 @@
 //! compression. Early data (0-RTT) stays off, since it can be sent again by others. A file that cannot be used changes
 //! nothing: the certificate before it goes on, and log, metric and `/readyz` say so.
 
+mod files;
 mod validity;
 
 use arc_swap::ArcSwap;
@@ -15,10 +16,12 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
+
+pub use files::TlsFiles;
 
 /// So often are the files looked at.
 const PACE: Duration = Duration::from_secs(2);
@@ -28,24 +31,6 @@ const WARNING_DAYS: i64 = 14;
 const MOST_BYTES: u64 = 1 << 20;
 /// The protocols of HTTP that are spoken, the best first (RFC 7301, RFC 9113 §3.2).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
-
-/// Where certificate and key are; both may be in one file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    chain: PathBuf,
-    key: PathBuf,
-}
-
-impl TlsFiles {
-    /// One path, or two with a comma between them: chain and key.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut paths = text.split(',').map(str::trim).filter(|path| !path.is_empty()).map(PathBuf::from);
-        let chain = paths.next()?;
-        let key = paths.next().unwrap_or_else(|| chain.clone());
-        let is_all = paths.next().is_none() && text.matches(',').count() == usize::from(key != chain);
-        is_all.then_some(Self { chain, key })
-    }
-}
 
 /// Why a certificate cannot be used: one sentence.
 #[derive(Debug)]
