@@ -4,6 +4,7 @@
 //! source of randomness, no SQL and no spelling of the protocol: it receives canonical requests and answers canonical answers.
 
 pub mod admin;
+pub mod believed;
 pub mod bucket;
 pub mod chain;
 pub mod client_auth;

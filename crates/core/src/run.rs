@@ -23,8 +23,6 @@ const MOST_RUNS: u32 = 64;
 const MOST_IN_REALM: usize = 10_000;
 /// Revocations that are read at once.
 const REVOCATIONS_AT_ONCE: usize = 10_000;
-/// So often are ended revocations forgotten.
-const TIDY_MILLIS: i64 = 30_000;
 /// Most clients of which is recalled at the start that they wasted tokens.
 const MOST_WASTEFUL: usize = 10_000;
 /// Most realms.
@@ -40,8 +38,6 @@ pub struct Engine {
     followed: Mutex<Position>,
     /// When the change log was last read, as milliseconds since 1970.
     followed_at: AtomicI64,
-    /// When ended revocations were last forgotten, as milliseconds since 1970.
-    tidied_at: AtomicI64,
     /// Held while realms are read and swapped in, so that an older reading never replaces a newer one.
     refreshing: Mutex<()>,
 }
@@ -71,8 +67,7 @@ impl Engine {
         let followed = Mutex::new(store.position()?);
         let followed_at = AtomicI64::new(world.now.millis());
         let memory = Memory::new();
-        let tidied_at = AtomicI64::new(world.now.millis());
-        let engine = Self { store, data, memory, installation, followed, followed_at, tidied_at, refreshing: Mutex::new(()) };
+        let engine = Self { store, data, memory, installation, followed, followed_at, refreshing: Mutex::new(()) };
         engine.reload(world.now)?;
         engine.recall_thrift(world.now)?;
         Ok(engine)
@@ -215,13 +210,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Forgets for good what has ended by then, a part of it at a time. `now` must be a time that is believed
+    /// ([`crate::believed::BelievedTime`]): what is forgotten does not come back when a clock is set right.
+    pub fn tidy(&self, now: Time, most_rows: usize) -> Result<usize, Fault> {
+        self.memory.revocations.forget_ended(now);
+        self.store.sweep(now, most_rows)
+    }
+
     /// Follows what other processes wrote. Returns how many changes there were.
     pub fn follow(&self, now: Time) -> Result<usize, Fault> {
         const AT_ONCE: usize = 1000;
-        if now.millis() - self.tidied_at.load(Ordering::Relaxed) >= TIDY_MILLIS {
-            self.tidied_at.store(now.millis(), Ordering::Relaxed);
-            self.memory.revocations.forget_ended(now);
-        }
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = self.store.position()?;
         let changes = self.store.changes(*followed, AT_ONCE)?;

@@ -6,15 +6,17 @@ use crate::listener::shed;
 use crate::node::Node;
 use crate::request::Moment;
 use crate::rotation;
+use jeton_core::believed::BelievedTime;
 use jeton_core::chain;
+use jeton_core::name::Time;
 use jeton_core::refusal::Fault;
 use jeton_core::run::Engine;
 use jeton_core::snapshot::RealmState;
-use jeton_core::world::Facts;
+use jeton_core::world::{Facts, World};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 /// How long a worker waits for news.
@@ -82,11 +84,13 @@ pub fn seal_audit(engine: &Engine) {
 }
 
 fn seal(node: &Weak<Node>) {
+    let (start, mut believed) = (Instant::now(), BelievedTime::default());
     for round in 0_u64.. {
         let Some(node) = node.upgrade() else { return };
         seal_audit(&node.engine);
+        let then = believed.at(chance::now(), millis_since(start));
         if round.is_multiple_of(ROUNDS_PER_FORGETTING) {
-            forget_audit(&node);
+            forget_audit(&node, then);
         }
         drop(node);
         thread::sleep(Duration::from_millis(PACE_MILLIS));
@@ -94,15 +98,15 @@ fn seal(node: &Weak<Node>) {
 }
 
 /// Forgets what the realms' rules forget: one step of each realm.
-fn forget_audit(node: &Node) {
+fn forget_audit(node: &Node, then: Time) {
     let snapshot = node.engine.memory.snapshot.load();
     let has_rule = |state: &&Arc<RealmState>| state.realm.settings.retention.audit_days.is_some();
     for realm in snapshot.realms().filter(has_rule).map(|state| state.realm.key) {
         let moment = Moment::present();
         let (engine, facts) = (&node.engine, Facts::default());
-        let forgotten = engine.transact(&moment.world(&facts), |records, world| {
-            chain::forget(records, world, engine.data(), (realm, FORGOTTEN_AT_ONCE))
-        });
+        let world = World { now: then, ..moment.world(&facts) };
+        let forgotten =
+            engine.transact(&world, |records, world| chain::forget(records, world, engine.data(), (realm, FORGOTTEN_AT_ONCE)));
         if let Err(fault) = forgotten {
             tracing::warn!(%fault, "audit records cannot be forgotten");
         }
@@ -110,6 +114,7 @@ fn forget_audit(node: &Node) {
 }
 
 fn follow(node: &Weak<Node>) {
+    let (start, mut believed) = (Instant::now(), BelievedTime::default());
     let mut is_silent = false;
     for round in 1_u64.. {
         let Some(node) = node.upgrade() else { return };
@@ -128,11 +133,21 @@ fn follow(node: &Weak<Node>) {
                 thread::sleep(Duration::from_millis(PACE_MILLIS));
             }
         }
+        let doubted = believed.doubts();
+        let then = believed.at(now, millis_since(start));
+        if believed.doubts() && !doubted {
+            tracing::error!("the clock has jumped forward; nothing is forgotten by it until it has stayed so for an hour");
+        }
         if round.is_multiple_of(ROUNDS_PER_SWEEP)
-            && let Err(fault) = node.engine.store().sweep(now, SWEPT_AT_ONCE)
+            && let Err(fault) = node.engine.tidy(then, SWEPT_AT_ONCE)
         {
             tracing::warn!(%fault, "the store cannot be swept");
         }
         node.engine.store().wait(PACE_MILLIS);
     }
+}
+
+/// Milliseconds of a clock that only runs.
+fn millis_since(start: Instant) -> i64 {
+    i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX)
 }

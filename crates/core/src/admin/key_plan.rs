@@ -1,6 +1,7 @@
 //! The plan says which step in the lives of a realm's signing keys comes next, from their records and the time alone.
 
 use super::AdminStop;
+use crate::believed::BelievedTime;
 use crate::name::{Key, Time};
 use crate::record::{AccessTokenFormat, KeyPurpose, KeySettings, KeyState, Realm, SigningKeyRecord};
 use crate::snapshot::Snapshot;
@@ -144,10 +145,7 @@ fn is_one_too_many(keys: &[SigningKeyRecord], since: Time) -> bool {
 #[derive(Debug, Default)]
 pub struct KeyWatch {
     since: BTreeMap<Key, i64>,
-    /// What wall clock and steady clock showed together.
-    base: Option<(Time, i64)>,
-    /// Since when the wall clock has run ahead of the steady one.
-    ahead: Option<i64>,
+    believed: BelievedTime,
 }
 
 /// What is due, as far as this node knows.
@@ -162,7 +160,7 @@ pub struct KeysDue {
 impl KeyWatch {
     /// Looks at every realm. `steady` are milliseconds of a clock that only runs.
     pub fn look(&mut self, snapshot: &Snapshot, now: Time, steady: i64) -> KeysDue {
-        let believed = self.believed(now, steady);
+        let believed = self.believed.at(now, steady);
         let mut due = KeysDue::default();
         let mut waiting = BTreeMap::new();
         for state in snapshot.realms() {
@@ -185,25 +183,6 @@ impl KeyWatch {
         }
         self.since = waiting;
         due
-    }
-
-    /// The time, as far as it is believed: a jump forward is, when it has lasted for an hour.
-    fn believed(&mut self, now: Time, steady: i64) -> Time {
-        /// Milliseconds by which the two clocks may part.
-        const APART: i64 = 300_000;
-        /// Milliseconds after which a wall clock that stays ahead is right.
-        const LASTS: i64 = 3_600_000;
-        let (wall, at) = *self.base.get_or_insert((now, steady));
-        let expected = Time::from_millis(wall.millis().saturating_add(steady.saturating_sub(at)));
-        let jumped = now.millis().saturating_sub(expected.millis()) > APART;
-        self.ahead = jumped.then(|| self.ahead.unwrap_or(steady));
-        let settled = self.ahead.is_some_and(|since| steady.saturating_sub(since) >= LASTS);
-        if settled || now < expected {
-            self.base = Some((now, steady));
-            self.ahead = None;
-            return now;
-        }
-        if jumped { expected } else { now }
     }
 }
 

@@ -113,7 +113,7 @@ fn busy(pid: u32) -> u64 {
 /// Rows: F-14.
 #[test]
 fn few_descriptors_are_shared_out_and_come_back() {
-    let launch = |_: &std::path::Path| Launch { arguments: Vec::new(), descriptors: Some(256) };
+    let launch = |_: &std::path::Path| Launch { descriptors: Some(256), ..Launch::default() };
     let mut server = Server::start_prepared(&text("fixture.toml"), launch);
     liveness(&server).unwrap_or_else(|fault| panic!("{fault}"));
     let held: Vec<TcpStream> = (0..400).filter_map(|_| TcpStream::connect(server.listen).ok()).collect();

@@ -10,6 +10,7 @@
 mod harness;
 
 mod backups;
+mod clocks;
 mod crashes;
 mod damage;
 mod database;

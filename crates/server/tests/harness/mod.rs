@@ -26,12 +26,14 @@ pub struct Launch {
     pub arguments: Vec<String>,
     /// Limit of open files.
     pub descriptors: Option<u32>,
+    /// Variables of the environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Launch {
     /// With these flags and values.
     pub fn with(arguments: &[&str]) -> Self {
-        Self { arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(), descriptors: None }
+        Self { arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(), ..Self::default() }
     }
 }
 
@@ -90,10 +92,11 @@ impl Server {
 
     /// Starts a server on a data directory that is there, with further arguments; or else what it said instead of listening.
     pub fn on_with(data: &Path, arguments: &[String]) -> Result<Self, String> {
-        Self::launched(data, &Launch { arguments: arguments.to_vec(), descriptors: None })
+        Self::launched(data, &Launch { arguments: arguments.to_vec(), ..Launch::default() })
     }
 
-    fn launched(data: &Path, launch: &Launch) -> Result<Self, String> {
+    /// Starts a server so on a data directory that is there; or else what it said instead of listening.
+    pub fn launched(data: &Path, launch: &Launch) -> Result<Self, String> {
         let limit = launch.descriptors.map_or_else(String::new, |limit| format!("ulimit -n {limit} && "));
         let mut child = Command::new("sh")
             .args(["-c", &format!("{limit}exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_jeton")])
@@ -101,6 +104,7 @@ impl Server {
             .args(["--sample-api", "true", "--log", "json", "--data"])
             .arg(data)
             .args(&launch.arguments)
+            .envs(launch.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
