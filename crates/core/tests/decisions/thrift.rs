@@ -132,6 +132,26 @@ fn an_answer_with_a_refresh_token_is_never_repeated() {
 }
 
 #[test]
+fn a_client_whose_tokens_begin_families_is_measured_like_any_other() {
+    let mut house = House::new(|realm, client| {
+        realm.settings.thrift = ThriftSettings { policy: ThriftPolicy::Suspend, ..ThriftSettings::default() };
+        realm.settings.refresh_token.with_client_credentials = WithClientCredentials::Rotating;
+        realm.permissions.insert(Permission::RefreshWithClientCredentials);
+        client.grants.insert(GrantName::RefreshToken);
+    });
+    let first = house.per_call(1).expect("a token");
+    let last = (0..300).map(|_| house.per_call(1)).find_map(Result::err);
+    assert!(first.refresh_token.is_some() && last.is_some(), "it was never held back");
+    // What was refused began no family: the first token's refresh token is used, and held back, too.
+    let used = TokenRequest {
+        grant_type: Some("refresh_token".into()),
+        refresh_token: first.refresh_token.as_deref().map(Presented::new),
+        ..body(Some(SECRET))
+    };
+    assert_eq!(house.ask(250, &used).err(), last);
+}
+
+#[test]
 fn whoever_goes_on_is_suspended_durably_with_a_reason_and_begins_anew_when_enabled() {
     let mut house = house(ThriftPolicy::Suspend);
     let begun = house.now;
