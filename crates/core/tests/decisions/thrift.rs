@@ -184,6 +184,24 @@ fn whoever_goes_on_is_suspended_durably_with_a_reason_and_begins_anew_when_enabl
 }
 
 #[test]
+fn a_suspension_ends_tokens_that_count_from_later_too() {
+    let from = NOW.plus_seconds(10);
+    let mut house = House::new(|realm, _| {
+        realm.settings.thrift = ThriftSettings { policy: ThriftPolicy::Suspend, patience: 4, ..ThriftSettings::default() };
+        // All of the realm's tokens were just ended, under a clock that was a little ahead.
+        realm.not_before = from;
+    });
+    for _ in 0..40 {
+        let _ = house.ask_for("read");
+    }
+    while house.present().status.is_active() && house.now < from {
+        let _ = house.per_call(1);
+    }
+    assert!(!house.present().status.is_active());
+    assert!(house.present().not_before > from, "what it got would live again when it is enabled");
+}
+
+#[test]
 fn where_nothing_can_be_written_a_client_is_held_back_instead_of_suspended() {
     let mut house = house(ThriftPolicy::Suspend);
     let refused = |house: &House| {
