@@ -86,7 +86,9 @@ fn end_family(act: &mut Act<'_, '_>, token: &FamilyToken) -> Result<Value, Admin
     if !token.is_of(&token::state_of(act, &realm)?, family.client) {
         return Err(AdminStop::NotFound(NOT_OURS.into()));
     }
-    let lives = family.revoked_at.is_none() && !family.is_over(act.now());
+    // Where nobody used it for too long, an access token of it may live on.
+    let is_over = family.is_over(act.now()) && act.now() >= family.access_until;
+    let lives = family.revoked_at.is_none() && !is_over;
     if lives {
         act.revoke_family(family.key)?;
         let target = format!("{}/client/{}/family/{}", realm.name, family.client_id, family.key);
