@@ -257,6 +257,34 @@ fn a_key_that_goes_takes_its_remembered_tokens_along() {
 }
 
 #[test]
+fn a_family_s_refresh_token_is_known_to_its_client_and_ends_with_its_access_tokens_at_its_wish() {
+    let house = house(|realm, client| {
+        realm.permissions.insert(Permission::RefreshWithClientCredentials);
+        realm.settings.refresh_token.with_client_credentials = WithClientCredentials::Rotating;
+        client.grants.insert(GrantName::RefreshToken);
+    });
+    let begun = house.ask(1, &body(Some(SECRET))).expect("tokens");
+    let refresh = begun.refresh_token.expect("a refresh token");
+    let answer: Value = serde_json::from_str(&house.learns("build-7", &refresh)).expect("JSON");
+    assert_eq!((&answer["active"], &answer["scope"]), (&Value::Bool(true), &Value::from("read write")));
+    assert!(answer.get("token_type").is_none() && answer.get("aud").is_none(), "nobody takes it for an access token: {answer}");
+    for asker in ["api", "stranger"] {
+        assert_eq!(house.learns(asker, &refresh), INACTIVE, "{asker}");
+    }
+    // What would not be exchanged does not live.
+    house.write(|records, house| Ok(records.update(&Realm { permissions: BTreeSet::new(), ..house.realm.clone() })?));
+    assert_eq!(house.learns("build-7", &refresh), INACTIVE);
+    house.write(|records, house| Ok(records.update(&house.realm)?));
+    assert_ne!(house.learns("build-7", &refresh), INACTIVE);
+    assert_eq!(house.revoked(3, &about("stranger", &refresh)), Ok(Ending::Foreign));
+    assert!(house.lives(&begun.access_token));
+    assert_eq!(house.revoked(3, &about("build-7", &refresh)), Ok(Ending::Revoked));
+    assert!(!house.lives(&begun.access_token));
+    assert_eq!(house.learns("build-7", &refresh), INACTIVE);
+    assert_eq!(house.revoked(3, &about("build-7", &refresh)), Ok(Ending::Nothing));
+}
+
+#[test]
 fn a_sealed_refresh_token_is_known_to_its_client_and_ends_at_its_wish() {
     let house = house(|realm, client| {
         realm.permissions.insert(Permission::RefreshWithClientCredentials);
