@@ -19,6 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// How often a decision is run again when others were quicker.
 const MOST_RUNS: u32 = 64;
+/// Most changes that are followed at once.
+pub const FOLLOWED_AT_ONCE: usize = 1000;
 /// Most rows of one list that belongs to a realm.
 const MOST_IN_REALM: usize = 10_000;
 /// Revocations that are read at once.
@@ -215,16 +217,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Follows what other processes wrote. Returns how many changes there were.
+    /// Follows what other processes wrote. Returns how many changes there were; with [`FOLLOWED_AT_ONCE`], more may wait.
     pub fn follow(&self, now: Time) -> Result<usize, Fault> {
-        const AT_ONCE: usize = 1000;
         if now.millis() - self.tidied_at.load(Ordering::Relaxed) >= TIDY_MILLIS {
             self.tidied_at.store(now.millis(), Ordering::Relaxed);
             self.memory.revocations.forget_ended(now);
         }
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = self.store.position()?;
-        let changes = self.store.changes(*followed, AT_ONCE)?;
+        let changes = self.store.changes(*followed, FOLLOWED_AT_ONCE)?;
         let before = self.heard_at();
         // Who was away for longer than the log is kept has missed changes, and reads everything anew.
         if now > before.plus_seconds(CHANGES_KEPT_SECONDS) {
@@ -239,8 +240,10 @@ impl Engine {
             self.follow_keys(now, &written)?;
             *followed = last.position;
         }
-        // Only what was followed to the end counts as heard.
-        self.followed_at.store(now.millis(), Ordering::Relaxed);
+        // Only what was followed to the end counts as heard; whoever calls comes again at once for the rest.
+        if changes.len() < FOLLOWED_AT_ONCE {
+            self.followed_at.store(now.millis(), Ordering::Relaxed);
+        }
         Ok(changes.len())
     }
 

@@ -8,7 +8,7 @@ use crate::request::Moment;
 use crate::rotation;
 use jeton_core::chain;
 use jeton_core::refusal::Fault;
-use jeton_core::run::Engine;
+use jeton_core::run::{Engine, FOLLOWED_AT_ONCE};
 use jeton_core::snapshot::RealmState;
 use jeton_core::world::Facts;
 use std::sync::atomic::Ordering;
@@ -110,11 +110,14 @@ fn forget_audit(node: &Node) {
 }
 
 fn follow(node: &Weak<Node>) {
-    let mut is_silent = false;
+    let (mut is_silent, mut sweeps_on) = (false, false);
     for round in 1_u64.. {
         let Some(node) = node.upgrade() else { return };
         let now = chance::now();
-        match node.engine.follow(now) {
+        let followed = node.engine.follow(now);
+        // What waits behind many changes is not waited for.
+        let is_behind = followed.as_ref().is_ok_and(|count| *count >= FOLLOWED_AT_ONCE);
+        match followed {
             Ok(_) => {
                 if std::mem::take(&mut is_silent) {
                     tracing::info!("the store answers again");
@@ -128,11 +131,16 @@ fn follow(node: &Weak<Node>) {
                 thread::sleep(Duration::from_millis(PACE_MILLIS));
             }
         }
-        if round.is_multiple_of(ROUNDS_PER_SWEEP)
-            && let Err(fault) = node.engine.store().sweep(now, SWEPT_AT_ONCE)
-        {
-            tracing::warn!(%fault, "the store cannot be swept");
+        // As long as more has ended than one sweep takes, every round sweeps.
+        if sweeps_on || round.is_multiple_of(ROUNDS_PER_SWEEP) {
+            let swept = node.engine.store().sweep(now, SWEPT_AT_ONCE);
+            sweeps_on = swept.as_ref().is_ok_and(|gone| *gone >= SWEPT_AT_ONCE);
+            if let Err(fault) = swept {
+                tracing::warn!(%fault, "the store cannot be swept");
+            }
         }
-        node.engine.store().wait(PACE_MILLIS);
+        if !is_behind {
+            node.engine.store().wait(PACE_MILLIS);
+        }
     }
 }

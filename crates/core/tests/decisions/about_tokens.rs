@@ -2,6 +2,7 @@
 
 use super::*;
 use jeton_core::endpoint::{AboutToken, AnswerForm, Ending, introspect, revoke_token};
+use jeton_core::run::FOLLOWED_AT_ONCE;
 use jeton_core::store::Store;
 use jeton_jose::{KeySet, b64, parse_compact};
 use serde_json::Value;
@@ -348,6 +349,23 @@ fn a_revocation_is_followed_by_other_nodes_survives_a_start_and_goes_when_its_to
     }
     house.store.sweep(end.plus_seconds(1), 1000).expect("swept");
     assert!(house.store.dump().iter().all(|(kind, _)| *kind != "revocation"), "and its row goes");
+}
+
+#[test]
+fn a_node_that_is_behind_many_changes_does_not_say_that_it_heard_of_all() {
+    let house = house(|_, _| {});
+    let token = house.token(1);
+    let node = open(&house.store, NOW);
+    node.follow(NOW).expect("followed");
+    for _ in 0..FOLLOWED_AT_ONCE {
+        house.write(|records, house| Ok(records.update(&house.client)?));
+    }
+    assert_eq!(house.revoked(3, &about("build-7", &token)), Ok(Ending::Revoked));
+    let later = NOW.plus_seconds(5);
+    assert_eq!(node.follow(later), Ok(FOLLOWED_AT_ONCE));
+    assert_eq!((node.heard_at(), node.memory.revocations.count()), (NOW, 0), "the revocation still waits");
+    assert!(node.follow(later).expect("followed") < FOLLOWED_AT_ONCE);
+    assert_eq!((node.heard_at(), node.memory.revocations.count()), (later, 1));
 }
 
 #[test]
