@@ -53,9 +53,12 @@ fn begin(name: &'static str, work: impl FnOnce() + Send + 'static) {
 pub fn flush(node: &Node) {
     let moment = Moment::present();
     let flushed = node.tally.flush(&node.engine, &moment.world(&Facts::default()));
-    node.writes.store(flushed.is_ok(), Ordering::Relaxed);
-    if let Err(stop) = flushed {
-        tracing::warn!(?stop, "some of what was counted could not be written down");
+    let before = node.writes.swap(flushed.is_ok(), Ordering::Relaxed);
+    // Once is enough; readiness and a metric say how long it lasts.
+    match flushed {
+        Err(stop) if before => tracing::warn!(?stop, "what was counted cannot be written down, and is lost until it can be"),
+        Ok(()) if !before => tracing::info!("what was counted is written down again"),
+        _ => {}
     }
 }
 
