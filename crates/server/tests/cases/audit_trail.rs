@@ -2,8 +2,11 @@
 
 use crate::harness::{Server, jeton, said};
 use crate::replay::{text, warm_server};
+use jeton_core::name::Key;
+use jeton_core::record::{Audit, AuditSeal, Kind, Record, Value};
+use jeton_core::store::Row;
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -12,18 +15,18 @@ use tempfile::TempDir;
 struct Sealed {
     server: Server,
     export: PathBuf,
-    report: Value,
+    report: Json,
 }
 
 /// The verdict about a data directory.
-fn verdict(data: &Path, arguments: &[&str]) -> (bool, Value) {
+fn verdict(data: &Path, arguments: &[&str]) -> (bool, Json) {
     let output = jeton(data, &[&["audit", "verify", "--json"], arguments].concat());
     let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no report:\n{}", said(&output)));
     (output.status.success(), report)
 }
 
 /// Waits until the server has sealed everything.
-fn sealed(server: &Server) -> Value {
+fn sealed(server: &Server) -> Json {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let (whole, report) = verdict(&server.data(), &[]);
@@ -54,8 +57,17 @@ impl Sealed {
         Self { server, export, report }
     }
 
-    /// A copy of the data, touched by somebody who can write to the database.
+    /// A copy of the data, touched by somebody who can write to the database and knows how its checksums are made.
     fn touched(&self, statements: &str) -> TempDir {
+        let copy = self.damaged(statements);
+        let database = Connection::open(copy.path().join("jeton.db")).expect("the database opens");
+        renew_checksums(&database, Audit::KIND);
+        renew_checksums(&database, AuditSeal::KIND);
+        copy
+    }
+
+    /// A copy of the data, touched by somebody who does not know them.
+    fn damaged(&self, statements: &str) -> TempDir {
         let copy = tempfile::tempdir().expect("a directory");
         let own = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(copy.path(), own).expect("the directory is ours");
@@ -81,7 +93,32 @@ impl Sealed {
     }
 }
 
-fn named(report: &Value, key: &str, what: &str) -> bool {
+fn renew_checksums(database: &Connection, kind: &'static Kind) {
+    let columns: String = kind.columns.iter().map(|column| format!(", \"{}\"", column.name)).collect();
+    let all = format!("select \"key\", body_version, body{columns} from \"{}\"", kind.name);
+    let mut rows = database.prepare(&all).expect("the table");
+    let read = |row: &rusqlite::Row<'_>| {
+        let columns = (3..3 + kind.columns.len()).map(|at| {
+            Ok(match row.get(at)? {
+                rusqlite::types::Value::Integer(number) => Value::Integer(number),
+                rusqlite::types::Value::Text(text) => Value::Text(text),
+                rusqlite::types::Value::Blob(bytes) => Value::Bytes(bytes),
+                _ => Value::Null,
+            })
+        });
+        let columns = columns.collect::<rusqlite::Result<Vec<_>>>()?;
+        let (key, body): ([u8; 16], String) = (row.get(0)?, row.get(2)?);
+        let (key, body) = (Key::from_bytes(key), body.into_bytes());
+        Ok(Row { key, version: 1, body_version: row.get(1)?, columns, expires_at: None, body })
+    };
+    let found: Vec<Row> = rows.query_map([], read).expect("rows").collect::<Result<_, _>>().expect("rows");
+    let renew = format!("update \"{}\" set checksum = ?1 where \"key\" = ?2", kind.name);
+    for row in found {
+        database.execute(&renew, (row.checksum(kind), row.key.as_bytes())).expect("renewed");
+    }
+}
+
+fn named(report: &Json, key: &str, what: &str) -> bool {
     let findings = report["findings"].as_array().expect("findings");
     findings.iter().any(|finding| {
         (key.is_empty() || finding["key"] == key) && finding["what"].as_str().is_some_and(|text| text.contains(what))
@@ -127,8 +164,8 @@ fn touches(last: &str, one: &str) -> Vec<(&'static str, String, String, &'static
         (
             "a record that was put in",
             format!(
-                "insert into audit select x'{put_in}', version, body_version, null, realm, request_id, \
-                 replace(body, '{last}', '{put_in}') from audit where lower(hex(\"key\")) = '{last}'"
+                "insert into audit (\"key\", version, body_version, realm, request_id, body) \
+                 select x'{put_in}', version, body_version, realm, request_id, replace(body, '{last}', '{put_in}') from audit where lower(hex(\"key\")) = '{last}'"
             ),
             put_in.to_owned(),
             "in no block",
@@ -136,7 +173,8 @@ fn touches(last: &str, one: &str) -> Vec<(&'static str, String, String, &'static
         (
             "a record that was doubled",
             format!(
-                "insert into audit select x'{put_in}', version, body_version, null, realm, request_id, body from audit \
+                "insert into audit (\"key\", version, body_version, realm, request_id, body) \
+                 select x'{put_in}', version, body_version, realm, request_id, body from audit \
                  where lower(hex(\"key\")) = '{last}'"
             ),
             last.to_owned(),
@@ -166,6 +204,10 @@ fn whatever_is_done_to_the_trail_behind_the_server_is_named() {
     let unreadable = format!("update audit set body = '{{}}' where lower(hex(\"key\")) = '{last}'");
     let (whole, report) = verdict(trail.touched(&unreadable).path(), &[]);
     assert!(!whole && named(&report, &last, "cannot be read"), "{report:#}");
+    // Whoever does not renew the checksum is told of by that.
+    let edited = "update audit_seal set body = replace(body, '\"late\":0', '\"late\":1') where sequence = 2";
+    let (whole, report) = verdict(trail.damaged(edited).path(), &[]);
+    assert!(!whole && named(&report, "", "its checksum is wrong"), "{report:#}");
     // Whoever cuts the end together with its records leaves a shorter chain; a noted head tells.
     let cut = trail.touched(&format!(
         "delete from audit_seal where sequence = (select max(sequence) from audit_seal); \
