@@ -19,6 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// How often a decision is run again when others were quicker.
 const MOST_RUNS: u32 = 64;
+/// Most changes that are followed at once.
+pub const FOLLOWED_AT_ONCE: usize = 1000;
 /// Most rows of one list that belongs to a realm.
 const MOST_IN_REALM: usize = 10_000;
 /// Revocations that are read at once.
@@ -210,19 +212,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets for good what has ended by then, a part of it at a time. `now` must be a time that is believed
-    /// ([`crate::believed::BelievedTime`]): what is forgotten does not come back when a clock is set right.
+    /// Forgets for good what has ended by then, a part of it at a time; says how many rows went. `now` must be a time that is
+    /// believed ([`crate::believed::BelievedTime`]): what is forgotten does not come back when a clock is set right.
     pub fn tidy(&self, now: Time, most_rows: usize) -> Result<usize, Fault> {
         self.memory.revocations.forget_ended(now);
         self.store.sweep(now, most_rows)
     }
 
-    /// Follows what other processes wrote. Returns how many changes there were.
+    /// Follows what other processes wrote. Returns how many changes there were; with [`FOLLOWED_AT_ONCE`], more may wait.
     pub fn follow(&self, now: Time) -> Result<usize, Fault> {
-        const AT_ONCE: usize = 1000;
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = self.store.position()?;
-        let changes = self.store.changes(*followed, AT_ONCE)?;
+        let changes = self.store.changes(*followed, FOLLOWED_AT_ONCE)?;
         let before = self.heard_at();
         // Who was away for longer than the log is kept has missed changes, and reads everything anew.
         if now > before.plus_seconds(CHANGES_KEPT_SECONDS) {
@@ -237,8 +238,10 @@ impl Engine {
             self.follow_keys(now, &written)?;
             *followed = last.position;
         }
-        // Only what was followed to the end counts as heard.
-        self.followed_at.store(now.millis(), Ordering::Relaxed);
+        // Only what was followed to the end counts as heard; whoever calls comes again at once for the rest.
+        if changes.len() < FOLLOWED_AT_ONCE {
+            self.followed_at.store(now.millis(), Ordering::Relaxed);
+        }
         Ok(changes.len())
     }
 

@@ -45,11 +45,12 @@ impl TrustedProxies {
         if !self.forwards(peer) {
             return peer;
         }
-        let fields = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-        let named: Vec<&str> = fields.flat_map(|value| value.split(',')).collect();
+        let fields = headers.get_all(FORWARDED_FOR).iter();
+        let named: Vec<&[u8]> = fields.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).collect();
         let mut source = peer;
         for name in named.into_iter().rev().take(MOST_HOPS) {
             // What is no address says nothing, and nothing that stands before it was written by somebody known.
+            let name = std::str::from_utf8(name).unwrap_or_default();
             let Some(address) = address(name.trim()) else { return source };
             source = address;
             if !self.forwards(source) {
@@ -88,12 +89,15 @@ mod tests {
             ("10.1.1.1", &["203.0.113.5, unknown"], "10.1.1.1"),
             ("10.1.1.1", &["unknown, 10.2.2.2"], "10.2.2.2"),
             ("10.1.1.1", &["203.0.113.5:4711"], "203.0.113.5"),
+            // What a client put before it in bytes that are no text hides neither the address behind it nor itself.
+            ("10.1.1.1", &["1.1.1.1", "\u{e9}, 203.0.113.5"], "203.0.113.5"),
+            ("10.1.1.1", &["1.1.1.1", "\u{e9}"], "10.1.1.1"),
             ("2001:db8::1", &["[2001:4860::5]:80"], "2001:4860::5"),
             ("2001:db8::1", &["::ffff:203.0.113.5"], "203.0.113.5"),
         ] {
             let mut headers = HeaderMap::new();
             for field in fields {
-                headers.append(FORWARDED_FOR, field.parse().expect("a value"));
+                headers.append(FORWARDED_FOR, http::HeaderValue::from_bytes(field.as_bytes()).expect("a value"));
             }
             headers.append("forwarded", "for=1.2.3.4".parse().expect("a value"));
             headers.append("x-real-ip", "1.2.3.4".parse().expect("a value"));

@@ -10,7 +10,7 @@ use jeton_core::believed::BelievedTime;
 use jeton_core::chain;
 use jeton_core::name::Time;
 use jeton_core::refusal::Fault;
-use jeton_core::run::Engine;
+use jeton_core::run::{Engine, FOLLOWED_AT_ONCE};
 use jeton_core::snapshot::RealmState;
 use jeton_core::world::{Facts, World};
 use std::sync::atomic::Ordering;
@@ -55,9 +55,12 @@ fn begin(name: &'static str, work: impl FnOnce() + Send + 'static) {
 pub fn flush(node: &Node) {
     let moment = Moment::present();
     let flushed = node.tally.flush(&node.engine, &moment.world(&Facts::default()));
-    node.writes.store(flushed.is_ok(), Ordering::Relaxed);
-    if let Err(stop) = flushed {
-        tracing::warn!(?stop, "some of what was counted could not be written down");
+    let before = node.writes.swap(flushed.is_ok(), Ordering::Relaxed);
+    // Once is enough; readiness and a metric say how long it lasts.
+    match flushed {
+        Err(stop) if before => tracing::warn!(?stop, "what was counted cannot be written down, and is lost until it can be"),
+        Ok(()) if !before => tracing::info!("what was counted is written down again"),
+        _ => {}
     }
 }
 
@@ -115,11 +118,14 @@ fn forget_audit(node: &Node, then: Time) {
 
 fn follow(node: &Weak<Node>) {
     let (start, mut believed) = (Instant::now(), BelievedTime::default());
-    let mut is_silent = false;
+    let (mut is_silent, mut sweeps_on) = (false, false);
     for round in 1_u64.. {
         let Some(node) = node.upgrade() else { return };
         let now = chance::now();
-        match node.engine.follow(now) {
+        let followed = node.engine.follow(now);
+        // What waits behind many changes is not waited for.
+        let is_behind = followed.as_ref().is_ok_and(|count| *count >= FOLLOWED_AT_ONCE);
+        match followed {
             Ok(_) => {
                 if std::mem::take(&mut is_silent) {
                     tracing::info!("the store answers again");
@@ -138,12 +144,17 @@ fn follow(node: &Weak<Node>) {
         if believed.doubts() && !doubted {
             tracing::error!("the clock has jumped forward; nothing is forgotten by it until it has stayed so for an hour");
         }
-        if round.is_multiple_of(ROUNDS_PER_SWEEP)
-            && let Err(fault) = node.engine.tidy(then, SWEPT_AT_ONCE)
-        {
-            tracing::warn!(%fault, "the store cannot be swept");
+        // As long as more has ended than one sweep takes, every round sweeps.
+        if sweeps_on || round.is_multiple_of(ROUNDS_PER_SWEEP) {
+            let swept = node.engine.tidy(then, SWEPT_AT_ONCE);
+            sweeps_on = swept.as_ref().is_ok_and(|gone| *gone >= SWEPT_AT_ONCE);
+            if let Err(fault) = swept {
+                tracing::warn!(%fault, "the store cannot be swept");
+            }
         }
-        node.engine.store().wait(PACE_MILLIS);
+        if !is_behind {
+            node.engine.store().wait(PACE_MILLIS);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Act, AdminStop, Args, show, web_origin};
 use crate::name::{ClientId, Label, ResourceIdentifier, Scope, ScopeToken, Time, Title, WebOrigin};
 use crate::record::{AuthMethod, Client, GrantName, Realm, clients_of_realm};
 use crate::store::{Order, Place};
+use crate::token::dead_until;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -270,13 +271,6 @@ pub(super) fn change(
         act.audit(&realm, action, target(&realm, &after), json!({ "fields": fields }))?;
     }
     show::client(&after)
-}
-
-/// From when tokens of a client count after all of them were ended, now; `before` is from when they counted. Token times are whole
-/// seconds, so every token of this second counts as older; and where later ones were issued already, because tokens were ended a
-/// moment ago, they do, too (endpoint/token.rs says how much later a token can be).
-pub(super) fn dead_until(before: Time, now: Time) -> Time {
-    if before > now { before.plus_seconds(1) } else { Time::from_seconds(now.seconds().saturating_add(1)) }
 }
 
 fn entry(args: &Args) -> Result<ClientEntry, AdminStop> {

@@ -2,13 +2,14 @@
 //!
 //! Whatever stops a client also ends its living tokens, and letting it go on does not revive them.
 
-use super::client::{CLIENT, REALM, WRITE, change, dead_until, target};
+use super::client::{CLIENT, REALM, WRITE, change, target};
 use super::command::{Answer, Command, Effect, Param, ParamKind};
 use super::{Act, AdminStop, Args, show, web_origin};
 use crate::name::Title;
 use crate::notice::Notice;
 use crate::record::{ApiKey, ClientKind, NoticeKind, Status, keys_of_client};
 use crate::store::Order;
+use crate::token::dead_until;
 use serde_json::{Value, json};
 
 /// The commands about the state of clients.

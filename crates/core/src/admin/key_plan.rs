@@ -52,7 +52,7 @@ pub(super) fn slots(realm: &Realm) -> Vec<(KeyPurpose, Algorithm)> {
 
 /// The same, and that of signed answers about tokens once there is a key for them: it is made when it is first asked for, and
 /// rotates like the others.
-fn slots_in_use(realm: &Realm, keys: &[SigningKeyRecord]) -> Vec<(KeyPurpose, Algorithm)> {
+pub(super) fn slots_in_use(realm: &Realm, keys: &[SigningKeyRecord]) -> Vec<(KeyPurpose, Algorithm)> {
     let mut slots = slots(realm);
     let answers = keys.iter().find(|key| key.purpose == KeyPurpose::Introspection && key.state.is_active());
     slots.extend(answers.map(|key| (key.purpose, key.algorithm)));

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::name::{Issuer, Label, Mount, RealmName, Time, Title};
 use crate::record::{AccessTokenFormat, ClaimSource, Profile, Realm, RealmSettings, Status};
+use crate::token::realm_dead_until;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -172,8 +173,7 @@ fn set(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
 fn switch(act: &mut Act<'_, '_>, args: &Args, action: &str, status: Status) -> Result<Value, AdminStop> {
     let before = act.realm_to_change(args.word("realm")?)?;
     // What was stopped stays dead when the realm goes on.
-    let not_before =
-        if status.is_active() { before.not_before } else { super::token_revoke::dead_until(before.not_before, act.now()) };
+    let not_before = if status.is_active() { before.not_before } else { realm_dead_until(before.not_before, act.now()) };
     let after = Realm { status, not_before, ..before.clone() };
     keep(act, &before, &after, action)?;
     show::realm(&after)

@@ -1,7 +1,7 @@
 //! How long families of refresh tokens live, and how long an answer may be lost, has bounds.
 
 use super::AdminStop;
-use crate::record::{Realm, RefreshSettings};
+use crate::record::{AccessTokenFormat, ClaimSource, Realm, RefreshSettings, WithClientCredentials};
 
 /// Refuses lives that are too long or contradict each other.
 pub(super) fn check(realm: &Realm) -> Result<(), AdminStop> {
@@ -15,6 +15,14 @@ pub(super) fn check(realm: &Realm) -> Result<(), AdminStop> {
     }
     if !(0..=RefreshSettings::MOST_GRACE).contains(&settings.grace) {
         return said(format!("grace is 0 to {} seconds", RefreshSettings::MOST_GRACE));
+    }
+    // An access token names its family in its id; without that it would outlive the revocation of its family.
+    let names_family = match &realm.settings.access_token.format {
+        AccessTokenFormat::Opaque => true,
+        AccessTokenFormat::Jwt { claims, .. } => claims.iter().any(|row| row.from == ClaimSource::TokenId),
+    };
+    if settings.with_client_credentials == WithClientCredentials::Rotating && !names_family {
+        return said("rotating needs a claim with the token's id in access_token.format.claims".into());
     }
     Ok(())
 }

@@ -140,7 +140,7 @@ fn whole(time: Time) -> Value {
 /// What happens next to a key, and when.
 fn outlook(realm: &Realm, keys: &[SigningKeyRecord], key: &SigningKeyRecord) -> (&'static str, Option<Time>) {
     let signs_at = |next: &SigningKeyRecord| next.published_at.plus_seconds(key_plan::wait(realm));
-    let slot = key_plan::slots(realm).into_iter().find(|(purpose, _)| *purpose == key.purpose);
+    let slot = slot_of(realm, keys, key);
     match (key.state, slot) {
         (KeyState::Next, Some(slot)) if slot.1 == key.algorithm => ("it signs", Some(signs_at(key))),
         (KeyState::Next, _) => ("it is not needed and goes", None),
@@ -179,7 +179,7 @@ fn rotate(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
 
 fn retire(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     let (realm, keys, key) = named(act, args)?;
-    let slot = slot_of(&realm, &key);
+    let slot = slot_of(&realm, &keys, &key);
     let (key, successor, note) = match (key.state, slot) {
         (KeyState::Active { .. }, Some(slot)) => {
             let known = key_plan::successors(&keys, slot).first().map(|next| (*next).clone());
@@ -208,7 +208,7 @@ fn revoke(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
         let note = "It was gone already: neither it nor a token that it signed passes here.";
         return Ok(json!({ "kid": key.kid, "state": key.state.name(), "note": note }));
     }
-    let successor = match slot_of(&realm, &key) {
+    let successor = match slot_of(&realm, &keys, &key) {
         Some(slot) if key.state.is_active() => {
             let others: Vec<SigningKeyRecord> = keys.into_iter().filter(|other| other.key != key.key).collect();
             Some(hurry(act, &realm, &others, slot)?)
@@ -243,8 +243,8 @@ fn named(act: &mut Act<'_, '_>, args: &Args) -> Result<(Realm, Vec<SigningKeyRec
     Ok((realm, keys, key))
 }
 
-fn slot_of(realm: &Realm, key: &SigningKeyRecord) -> Option<(KeyPurpose, Algorithm)> {
-    key_plan::slots(realm).into_iter().find(|(purpose, _)| *purpose == key.purpose)
+fn slot_of(realm: &Realm, keys: &[SigningKeyRecord], key: &SigningKeyRecord) -> Option<(KeyPurpose, Algorithm)> {
+    key_plan::slots_in_use(realm, keys).into_iter().find(|(purpose, _)| *purpose == key.purpose)
 }
 
 /// Publishes a successor.

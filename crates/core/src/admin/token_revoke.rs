@@ -1,11 +1,10 @@
 //! A token that fell into wrong hands is ended by an administrator, whosever it is; or all of a realm are.
 
 use super::command::{Answer, Command, Effect, Field, FieldKind, Param, ParamKind};
-use super::{Act, AdminStop, Args, client, realm, show, token};
-use crate::name::Time;
+use super::{Act, AdminStop, Args, realm, show, token};
 use crate::record::{Realm, TokenFamily};
 use crate::refusal::Why;
-use crate::token::{FamilyToken, Genuine, Revoking, genuine};
+use crate::token::{FamilyToken, Genuine, Revoking, genuine, realm_dead_until};
 use jeton_jose::jwt;
 use serde_json::{Value, json};
 
@@ -47,16 +46,10 @@ const REVOKED: &[Field] = &[
 
 fn revoke_all(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     let before = act.realm_to_change(args.word("realm")?)?;
-    let not_before = dead_until(before.not_before, act.now());
+    let not_before = realm_dead_until(before.not_before, act.now());
     let after = Realm { not_before, ..before.clone() };
     realm::keep(act, &before, &after, "realm.revoke-tokens")?;
     show::realm(&after)
-}
-
-/// From when the tokens of a realm count after all of them were ended, now. A client whose own tokens were ended in this second has
-/// new ones from the next second already, so it is the one behind that.
-pub(super) fn dead_until(before: Time, now: Time) -> Time {
-    client::dead_until(before, now).max(client::dead_until(before, now.plus_seconds(1)))
 }
 
 fn revoke(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
@@ -93,7 +86,9 @@ fn end_family(act: &mut Act<'_, '_>, token: &FamilyToken) -> Result<Value, Admin
     if !token.is_of(&token::state_of(act, &realm)?, family.client) {
         return Err(AdminStop::NotFound(NOT_OURS.into()));
     }
-    let lives = family.revoked_at.is_none() && !family.is_over(act.now());
+    // Where nobody used it for too long, an access token of it may live on.
+    let is_over = family.is_over(act.now()) && act.now() >= family.access_until;
+    let lives = family.revoked_at.is_none() && !is_over;
     if lives {
         act.revoke_family(family.key)?;
         let target = format!("{}/client/{}/family/{}", realm.name, family.client_id, family.key);

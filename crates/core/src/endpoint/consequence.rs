@@ -1,11 +1,11 @@
 //! A refusal may have one named consequence; it is written although the request is refused.
 
-use crate::name::{Key, Time, Title};
+use crate::name::{Key, Title};
 use crate::notice::{self, Notice};
 use crate::record::{Actor, Audit, Client, NoticeKind, Realm, Status};
 use crate::refusal::Fault;
 use crate::store::Records;
-use crate::token::revoke_family;
+use crate::token::{dead_until, revoke_family};
 use crate::world::{Consequence, World};
 use serde_json::json;
 
@@ -45,7 +45,6 @@ fn suspend(records: &mut Records<'_>, world: &World<'_>, client: Key, wasted: u6
         world,
         &Notice { kind: NoticeKind::ClientSuspended, realm: &realm, client: Some(&client.client_id), detail },
     )?;
-    // Token times are whole seconds, so every token of this second counts as older.
-    let not_before = Time::from_seconds(world.now.seconds().saturating_add(1));
+    let not_before = dead_until(client.not_before.max(realm.not_before), world.now);
     records.update(&Client { status: Status::Suspended { reason }, not_before, ..client })
 }

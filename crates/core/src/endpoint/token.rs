@@ -93,8 +93,8 @@ fn exchange(known: Known<'_>, asked: &Asked<'_>, change: &mut Changing<'_, '_>, 
         return Err(Fault::Unavailable(CLOCK_BEHIND.into()).into());
     }
     let from = World { now: asked.from, ..world.clone() };
-    // Thrift is about tokens in a client's own name; those of people grow out of their families.
-    if issue.family.is_some() {
+    // Thrift is about tokens in a client's own name, with a family or without; those of people are left alone.
+    if issue.subject != client.client_id.as_str() {
         return mint(asked.realm, &from, issue);
     }
     thrift::issue(known, asked, change, &from, issue)

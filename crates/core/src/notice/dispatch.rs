@@ -82,7 +82,8 @@ pub fn claim(records: &mut Records<'_>, world: &World<'_>, data: &DataKeys, webh
     let (id, body, source) = match records.find::<Delivery>(deliveries_of(webhook.key))? {
         Some(delivery) => (format!("msg_{}", delivery.key), delivery.body, Source::Delivery(delivery.key)),
         None if webhook.kinds.contains(&NoticeKind::Audit) => match audit(records, data, &webhook, progress.audit_after)? {
-            Some((last, body)) => (format!("audit_{}_{last}", webhook.key), body, Source::Audit(last)),
+            // The block's own key, not its place: after a restore other blocks stand at places that receivers have seen.
+            Some((last, block, body)) => (format!("audit_{}_{block}", webhook.key), body, Source::Audit(last)),
             None => return Ok(None),
         },
         None => return Ok(None),
@@ -96,8 +97,8 @@ pub fn claim(records: &mut Records<'_>, world: &World<'_>, data: &DataKeys, webh
     Ok(Some(Attempt { webhook: key, url, target, id, timestamp, signature, body, source }))
 }
 
-/// The next blocks for a webhook: up to and with the first that has a record for it.
-fn audit(records: &mut Records<'_>, data: &DataKeys, webhook: &Webhook, after: u64) -> Result<Option<(u64, String)>, Fault> {
+/// The next blocks for a webhook: up to and with the first that has a record for it. With the place and the key of the last.
+fn audit(records: &mut Records<'_>, data: &DataKeys, webhook: &Webhook, after: u64) -> Result<Option<(u64, Key, String)>, Fault> {
     let signer = signer(data)?;
     let shown = webhook.realm.map_or(Shown::All, Shown::Realm);
     let place = Place { values: vec![Column::Integer(after.cast_signed())], key: Key::from_bytes([255; 16]) };
@@ -116,7 +117,7 @@ fn audit(records: &mut Records<'_>, data: &DataKeys, webhook: &Webhook, after: u
     // The moment is the block's, so that a repeated message is the same message.
     let at = last.key.created_at().to_rfc3339();
     let body = json!({ "type": "audit", "timestamp": at, "data": { "lines": lines } }).to_string();
-    Ok(Some((last.sequence, body)))
+    Ok(Some((last.sequence, last.key, body)))
 }
 
 /// Writes down what became of a message: it was taken, or why not.

@@ -18,5 +18,5 @@ pub use mint::{Issue, Issued, Refresh, Told, mint};
 pub(crate) use opaque::open as open_opaque;
 pub use presented::{Genuine, digest_of_refresh, genuine};
 pub use refresh::{SealedRefresh, open as open_refresh};
-pub use revoke::{Revoking, is_revoked, revoke};
+pub use revoke::{Revoking, dead_until, is_revoked, realm_dead_until, revoke};
 pub use status::{RefreshView, TokenStatus, View, status};

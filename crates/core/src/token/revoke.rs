@@ -1,7 +1,7 @@
 //! A token is revoked by one row that lasts as long as the token would have (RFC 7009).
 
 use super::presented::Genuine;
-use crate::name::Key;
+use crate::name::{Key, Time};
 use crate::record::{Revocation, Revoked, revocation_of};
 use crate::refusal::Fault;
 use crate::store::Records;
@@ -34,4 +34,19 @@ pub fn is_revoked(records: &mut Records<'_>, realm: Key, token: &Genuine) -> Res
         }
     }
     Ok(false)
+}
+
+/// From when tokens of a client count after all of them were ended, now; `before` is from when they counted. Token times are whole
+/// seconds, so every token of this second counts as older; and where later ones were issued already, because tokens were ended a
+/// moment ago, they do, too (endpoint/token.rs says how much later a token can be).
+#[must_use]
+pub fn dead_until(before: Time, now: Time) -> Time {
+    if before > now { before.plus_seconds(1) } else { Time::from_seconds(now.seconds().saturating_add(1)) }
+}
+
+/// From when the tokens of a realm count after all of them were ended, now. A client whose own tokens were ended in this second has
+/// new ones from the next second already, so it is the one behind that.
+#[must_use]
+pub fn realm_dead_until(before: Time, now: Time) -> Time {
+    dead_until(before, now).max(dead_until(before, now.plus_seconds(1)))
 }

@@ -86,6 +86,7 @@ fn is_for(known: Known<'_>, asker: &Client, token: &AccessToken) -> bool {
 fn refreshes(known: Known<'_>, world: &World<'_>, asker: &Client, (family, generation): (&TokenFamily, u64)) -> bool {
     let from = asker.not_before.max(known.realm.realm.not_before);
     family.client == asker.key
+        && known.realm.permits(Permission::RefreshWithClientCredentials)
         && family.revoked_at.is_none()
         && !family.is_over(world.now)
         && family.issued_at.seconds() >= from.seconds()

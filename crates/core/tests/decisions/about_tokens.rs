@@ -2,6 +2,7 @@
 
 use super::*;
 use jeton_core::endpoint::{AboutToken, AnswerForm, Ending, introspect, revoke_token};
+use jeton_core::run::FOLLOWED_AT_ONCE;
 use jeton_core::store::Store;
 use jeton_jose::{KeySet, b64, parse_compact};
 use serde_json::Value;
@@ -257,6 +258,34 @@ fn a_key_that_goes_takes_its_remembered_tokens_along() {
 }
 
 #[test]
+fn a_family_s_refresh_token_is_known_to_its_client_and_ends_with_its_access_tokens_at_its_wish() {
+    let house = house(|realm, client| {
+        realm.permissions.insert(Permission::RefreshWithClientCredentials);
+        realm.settings.refresh_token.with_client_credentials = WithClientCredentials::Rotating;
+        client.grants.insert(GrantName::RefreshToken);
+    });
+    let begun = house.ask(1, &body(Some(SECRET))).expect("tokens");
+    let refresh = begun.refresh_token.expect("a refresh token");
+    let answer: Value = serde_json::from_str(&house.learns("build-7", &refresh)).expect("JSON");
+    assert_eq!((&answer["active"], &answer["scope"]), (&Value::Bool(true), &Value::from("read write")));
+    assert!(answer.get("token_type").is_none() && answer.get("aud").is_none(), "nobody takes it for an access token: {answer}");
+    for asker in ["api", "stranger"] {
+        assert_eq!(house.learns(asker, &refresh), INACTIVE, "{asker}");
+    }
+    // What would not be exchanged does not live.
+    house.write(|records, house| Ok(records.update(&Realm { permissions: BTreeSet::new(), ..house.realm.clone() })?));
+    assert_eq!(house.learns("build-7", &refresh), INACTIVE);
+    house.write(|records, house| Ok(records.update(&house.realm)?));
+    assert_ne!(house.learns("build-7", &refresh), INACTIVE);
+    assert_eq!(house.revoked(3, &about("stranger", &refresh)), Ok(Ending::Foreign));
+    assert!(house.lives(&begun.access_token));
+    assert_eq!(house.revoked(3, &about("build-7", &refresh)), Ok(Ending::Revoked));
+    assert!(!house.lives(&begun.access_token));
+    assert_eq!(house.learns("build-7", &refresh), INACTIVE);
+    assert_eq!(house.revoked(3, &about("build-7", &refresh)), Ok(Ending::Nothing));
+}
+
+#[test]
 fn a_sealed_refresh_token_is_known_to_its_client_and_ends_at_its_wish() {
     let house = house(|realm, client| {
         realm.permissions.insert(Permission::RefreshWithClientCredentials);
@@ -320,6 +349,23 @@ fn a_revocation_is_followed_by_other_nodes_survives_a_start_and_goes_when_its_to
     }
     house.store.sweep(end.plus_seconds(1), 1000).expect("swept");
     assert!(house.store.dump().iter().all(|(kind, _)| *kind != "revocation"), "and its row goes");
+}
+
+#[test]
+fn a_node_that_is_behind_many_changes_does_not_say_that_it_heard_of_all() {
+    let house = house(|_, _| {});
+    let token = house.token(1);
+    let node = open(&house.store, NOW);
+    node.follow(NOW).expect("followed");
+    for _ in 0..FOLLOWED_AT_ONCE {
+        house.write(|records, house| Ok(records.update(&house.client)?));
+    }
+    assert_eq!(house.revoked(3, &about("build-7", &token)), Ok(Ending::Revoked));
+    let later = NOW.plus_seconds(5);
+    assert_eq!(node.follow(later), Ok(FOLLOWED_AT_ONCE));
+    assert_eq!((node.heard_at(), node.memory.revocations.count()), (NOW, 0), "the revocation still waits");
+    assert!(node.follow(later).expect("followed") < FOLLOWED_AT_ONCE);
+    assert_eq!((node.heard_at(), node.memory.revocations.count()), (later, 1));
 }
 
 #[test]

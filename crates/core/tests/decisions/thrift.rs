@@ -132,6 +132,26 @@ fn an_answer_with_a_refresh_token_is_never_repeated() {
 }
 
 #[test]
+fn a_client_whose_tokens_begin_families_is_measured_like_any_other() {
+    let mut house = House::new(|realm, client| {
+        realm.settings.thrift = ThriftSettings { policy: ThriftPolicy::Suspend, ..ThriftSettings::default() };
+        realm.settings.refresh_token.with_client_credentials = WithClientCredentials::Rotating;
+        realm.permissions.insert(Permission::RefreshWithClientCredentials);
+        client.grants.insert(GrantName::RefreshToken);
+    });
+    let first = house.per_call(1).expect("a token");
+    let last = (0..300).map(|_| house.per_call(1)).find_map(Result::err);
+    assert!(first.refresh_token.is_some() && last.is_some(), "it was never held back");
+    // What was refused began no family: the first token's refresh token is used, and held back, too.
+    let used = TokenRequest {
+        grant_type: Some("refresh_token".into()),
+        refresh_token: first.refresh_token.as_deref().map(Presented::new),
+        ..body(Some(SECRET))
+    };
+    assert_eq!(house.ask(250, &used).err(), last);
+}
+
+#[test]
 fn whoever_goes_on_is_suspended_durably_with_a_reason_and_begins_anew_when_enabled() {
     let mut house = house(ThriftPolicy::Suspend);
     let begun = house.now;
@@ -161,6 +181,24 @@ fn whoever_goes_on_is_suspended_durably_with_a_reason_and_begins_anew_when_enabl
         let token = house.per_call(1).expect("it begins anew");
         assert_eq!(token.told, Told::Nothing);
     }
+}
+
+#[test]
+fn a_suspension_ends_tokens_that_count_from_later_too() {
+    let from = NOW.plus_seconds(10);
+    let mut house = House::new(|realm, _| {
+        realm.settings.thrift = ThriftSettings { policy: ThriftPolicy::Suspend, patience: 4, ..ThriftSettings::default() };
+        // All of the realm's tokens were just ended, under a clock that was a little ahead.
+        realm.not_before = from;
+    });
+    for _ in 0..40 {
+        let _ = house.ask_for("read");
+    }
+    while house.present().status.is_active() && house.now < from {
+        let _ = house.per_call(1);
+    }
+    assert!(!house.present().status.is_active());
+    assert!(house.present().not_before > from, "what it got would live again when it is enabled");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use jeton_core::record::{Actor, Audit, Lookup, Realm};
 use jeton_core::refusal::Fault;
 use jeton_core::run::Engine;
 use jeton_core::store::{Order, Records};
+use jeton_core::token::realm_dead_until;
 use jeton_core::world::{Facts, Stop, World};
 use jeton_jose::SealKey;
 use jeton_store::{PostgresStore, Present, Replacement, SqliteReader, SqliteStore, schema_version};
@@ -203,10 +204,8 @@ fn note(
     if tokens == Tokens::End {
         let all = Lookup { index: None, prefix: Vec::new(), guard: None };
         let realms: Vec<Realm> = records.scan(all, None, Order::Ascending, MOST_REALMS)?;
-        // Token times are whole seconds, so every token of this second counts as older.
-        let not_before = Time::from_seconds(world.now.seconds().saturating_add(1));
         for realm in realms {
-            let not_before = realm.not_before.max(not_before);
+            let not_before = realm_dead_until(realm.not_before, world.now);
             records.update(&Realm { not_before, ..realm })?;
         }
     }

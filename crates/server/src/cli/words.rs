@@ -44,6 +44,8 @@ fn about(noun: &str) -> String {
         "key" => "API keys".to_owned(),
         "audit" => "what was changed, and why requests were refused".to_owned(),
         "usage" => "how many tokens clients got".to_owned(),
+        "thrift" => "how well clients keep their tokens".to_owned(),
+        "family" => "families of refresh tokens".to_owned(),
         noun => format!("{}s", noun.replace('-', " ")),
     };
     let first = verbs.first().map(|verb| verb[..1].to_uppercase() + &verb[1..]).unwrap_or_default();

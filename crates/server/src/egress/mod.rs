@@ -103,9 +103,8 @@ impl Egress {
         if ground == Ground::Public && url.scheme() == Scheme::Http {
             return Err(EgressError::Plain);
         }
-        let address = resolve(url, ground).await?;
-        let stream = timeout(CONNECT, TcpStream::connect(address)).await.map_err(|_| EgressError::Late)?;
-        let stream = stream.map_err(|_| EgressError::Unreachable)?;
+        let addresses = resolve(url, ground).await?;
+        let stream = connect(&addresses).await?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = url.path().parse().map_err(|_| EgressError::Broken)?;
@@ -125,9 +124,9 @@ impl Egress {
     }
 }
 
-/// The one address that will be connected to. Every address of the name must be allowed: a name with one public and one private
+/// The addresses that may be connected to. Every address of the name must be allowed: a name with one public and one private
 /// address is not let through by luck.
-async fn resolve(url: &FetchUrl, ground: Ground) -> Result<SocketAddr, EgressError> {
+async fn resolve(url: &FetchUrl, ground: Ground) -> Result<Vec<SocketAddr>, EgressError> {
     let found = timeout(CONNECT, tokio::net::lookup_host((url.host(), url.port()))).await.map_err(|_| EgressError::Late)?;
     let addresses: Vec<SocketAddr> = found.map_err(|_| EgressError::Unknown)?.collect();
     let may = |address: &SocketAddr| match ground {
@@ -137,7 +136,20 @@ async fn resolve(url: &FetchUrl, ground: Ground) -> Result<SocketAddr, EgressErr
     if !addresses.iter().all(may) {
         return Err(EgressError::Forbidden);
     }
-    addresses.first().copied().ok_or(EgressError::Unknown)
+    Ok(addresses)
+}
+
+/// Tries one after the other: this machine may have no way to the first, an IPv6 address for example.
+async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, EgressError> {
+    let mut failure = EgressError::Unknown;
+    for address in addresses {
+        match timeout(CONNECT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(_)) => failure = EgressError::Unreachable,
+            Err(_) => failure = EgressError::Late,
+        }
+    }
+    Err(failure)
 }
 
 fn is_loopback(address: IpAddr) -> bool {

@@ -138,3 +138,26 @@ fn an_administrator_sees_families_and_revokes_one_or_all() {
         assert!(!output.status.success() && !said(&output).contains("panicked"), "{}", said(&output));
     }
 }
+
+#[test]
+fn a_family_that_nobody_used_for_too_long_ends_with_its_access_tokens_when_it_is_revoked() {
+    let server = warm_server(FIXTURE);
+    let mut connection = Connection::open(server.listen).expect("a connection");
+    let directory = tempfile::tempdir().expect("a directory");
+    let settings = directory.path().join("short.toml");
+    let short = "refresh_token = { with_client_credentials = \"rotating\", idle_lifetime = 1 }\n";
+    std::fs::write(&settings, short).expect("written");
+    command(&server, &["realm", "set", "acme", "--settings", &settings.display().to_string()]);
+    let begun = ask(&mut connection, "grant_type=client_credentials");
+    thread::sleep(std::time::Duration::from_millis(1500));
+    let introspected = |connection: &mut Connection| {
+        let body = format!("{CREDENTIALS}&token={}", member(&begun, "access_token"));
+        let answer = connection.ask(&http::form("/acme/introspect", &[], &body)).expect("an answer").answer;
+        serde_json::from_slice::<Value>(&answer.body).expect("JSON")["active"].clone()
+    };
+    assert!(is_refused(&refresh(&mut connection, &member(&begun, "refresh_token"))), "nobody used it for too long");
+    assert_eq!(introspected(&mut connection), true);
+    let answer = command(&server, &["token", "revoke", &member(&begun, "refresh_token"), "--json"]);
+    assert!(answer.contains("\"revoked\""), "{answer}");
+    assert_eq!(introspected(&mut connection), false);
+}

@@ -7,6 +7,7 @@ use crate::admin::{Act, AdminStop, api_key, client, client_entry, client_state, 
 use crate::name::ClientId;
 use crate::record::{ApiKey, Client, ClientKind, ClientSecret, Realm, Status, clients_of_realm};
 use crate::store::Order;
+use crate::token::dead_until;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -102,7 +103,7 @@ fn revise(
     client_entry::check(&after, &place.known)?;
     let loses = !before.scope.is_within(&after.scope) || (before.status.is_active() && !after.status.is_active());
     if loses {
-        after.not_before = client::dead_until(before.not_before.max(place.realm.not_before), act.now());
+        after.not_before = dead_until(before.not_before.max(place.realm.not_before), act.now());
     }
     let mut fields = show::differences(&show::client(before)?, &show::client(&after)?);
     if let Some(wanted) = &entry.secrets {

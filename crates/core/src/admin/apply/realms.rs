@@ -3,8 +3,9 @@
 use super::clients::{self, Place};
 use super::{Plan, Unmentioned};
 use crate::admin::document::{Document, RealmEntry, ResourceEntry};
-use crate::admin::{Act, AdminStop, realm, resource, show, token_revoke};
+use crate::admin::{Act, AdminStop, realm, resource, show};
 use crate::record::{Realm, ResourceServer, Status};
+use crate::token::realm_dead_until;
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -56,7 +57,7 @@ fn changed(
     let mut after = before.clone();
     realm::revise(act, &mut after, entry, realms)?;
     if before.status.is_active() && !after.status.is_active() {
-        after.not_before = token_revoke::dead_until(before.not_before, act.now());
+        after.not_before = realm_dead_until(before.not_before, act.now());
     }
     plan.change(before.name.to_string(), realm::keep(act, before, &after, "realm.set")?);
     Ok(after)
