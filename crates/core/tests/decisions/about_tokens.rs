@@ -344,10 +344,9 @@ fn a_revocation_is_followed_by_other_nodes_survives_a_start_and_goes_when_its_to
     let end = NOW.plus_seconds(3600);
     house.now = end;
     for engine in [&house.engine, &node, &started] {
-        engine.follow(end).expect("followed");
+        engine.tidy(end.plus_seconds(1), 1000).expect("tidied");
         assert_eq!(engine.memory.revocations.count(), 0, "what ended is forgotten");
     }
-    house.store.sweep(end.plus_seconds(1), 1000).expect("swept");
     assert!(house.store.dump().iter().all(|(kind, _)| *kind != "revocation"), "and its row goes");
 }
 
@@ -357,9 +356,7 @@ fn a_node_that_is_behind_many_changes_does_not_say_that_it_heard_of_all() {
     let token = house.token(1);
     let node = open(&house.store, NOW);
     node.follow(NOW).expect("followed");
-    for _ in 0..FOLLOWED_AT_ONCE {
-        house.write(|records, house| Ok(records.update(&house.client)?));
-    }
+    house.write(|records, house| (0..FOLLOWED_AT_ONCE).try_for_each(|_| Ok(records.update(&house.client)?)));
     assert_eq!(house.revoked(3, &about("build-7", &token)), Ok(Ending::Revoked));
     let later = NOW.plus_seconds(5);
     assert_eq!(node.follow(later), Ok(FOLLOWED_AT_ONCE));
