@@ -199,6 +199,9 @@ fn a_realm_is_made_from_a_dialect_that_is_accepted_by_name() {
     let forged = json!([{"name": "sub", "from": "subject"}, {"name": "exp", "from": "one"}]);
     let forged = json!({"realm": "acme", "settings": {"access_token": {"format": {"claims": forged}}}});
     assert!(desk.refused("realm.set", forged).contains("claim iss"));
+    // These tokens have no id, in which they could name their family.
+    let rotating = json!({"realm": "acme", "settings": {"refresh_token": {"with_client_credentials": "rotating"}}});
+    assert!(desk.refused("realm.set", rotating).contains("the token's id"));
     let refused = desk.refused("realm.set", json!({"realm": "acme", "settings": {"lifetime": 60}}));
     assert!(refused.contains("unknown field `lifetime`"), "{refused}");
     assert!(desk.refused("realm.create", json!({"realm": "b", "issuer": "https://auth.acme.example/x"})).contains("issuer"));

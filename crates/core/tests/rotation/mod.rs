@@ -4,7 +4,7 @@ use super::{claims, settings};
 use jeton_core::admin::{AdminStop, Args, DialectOffer, KeyWatch, Rotated, command};
 use jeton_core::client_auth::Credentials;
 use jeton_core::endpoint::{TokenRequest, token};
-use jeton_core::name::{Label, RealmName, RequestId, Time};
+use jeton_core::name::{Key, Label, RealmName, RequestId, Time};
 use jeton_core::record::{
     AccessTokenFormat, Actor, Audit, KeyEnd, KeyPurpose, KeySettings, KeyState, Lookup, Realm, SigningKeyRecord, keys_of_realm,
     realm_by_name,
@@ -508,4 +508,28 @@ fn a_key_for_id_tokens_signs_no_access_token_and_verifies_none() {
     // No slot needs it here, so it retires; the key of access tokens is not touched.
     assert_eq!(works.pass(1), [(1, "retire")]);
     assert_eq!(works.states(), ["active", "retiring"]);
+}
+
+#[test]
+fn the_key_for_signed_answers_is_listed_and_retired_like_those_that_sign_tokens() {
+    let works = Works::new(1, KeySettings::default(), 600);
+    let (engine, realm) = (&works.nodes[0].0, works.realm().key);
+    let (made, pkcs8) = SigningKey::generate(Algorithm::Es256).expect("a key pair");
+    let record = SigningKeyRecord {
+        key: Key::new(works.now(), [9; 10]),
+        purpose: KeyPurpose::Introspection,
+        kid: made.kid().to_owned(),
+        state: KeyState::Active { from: works.now() },
+        sealed: engine.data().seal_signing_key([9; 12], realm, made.kid(), &pkcs8),
+        ..works.keys()[0].clone()
+    };
+    works.decided(|world| engine.transact(world, |records, _| Ok::<_, AdminStop>(records.insert(&record)?))).expect("written");
+    let listed = works.run("signing-key.list", json!({"realm": "acme"}))["items"].clone();
+    let next = |kid: &str| {
+        let found = listed.as_array().expect("keys").iter().find(|key| key["kid"] == kid);
+        found.expect("the key")["next"].clone()
+    };
+    assert_eq!(next(made.kid()), "a successor is published");
+    let retired = works.run("signing-key.retire", json!({"realm": "acme", "kid": made.kid()}));
+    assert_eq!((&retired["state"], retired["successor"].is_string()), (&json!("active"), true), "it signs until then");
 }
