@@ -40,6 +40,9 @@ use tokio::sync::{Semaphore, watch};
 /// Name of the admin socket in the data directory.
 pub const ADMIN_SOCKET: &str = "admin.sock";
 
+/// How long the store may take for what is written at the end.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+
 /// Why a server cannot start, or cannot go on: one sentence.
 #[derive(Debug)]
 pub struct ServeError(pub String);
@@ -186,7 +189,10 @@ impl Server {
             workers::flush(&node);
             workers::seal_audit(&node.engine);
         };
-        let _ = tokio::task::spawn_blocking(last).await;
+        // A store that hangs does not keep the process: what is acknowledged is written, and the rest is counts.
+        if tokio::time::timeout(LAST_WRITES, tokio::task::spawn_blocking(last)).await.is_err() {
+            tracing::warn!("the store does not answer; what was counted in the last second is lost");
+        }
         let _ = std::fs::remove_file(&self.socket);
     }
 }
