@@ -100,8 +100,10 @@ impl Game {
             _ => None,
         };
         let may_move = match (outcome, &shown) {
-            (Some(Outcome::Issued), None) => refresh.is_some_and(|token| token.starts_with("jrf_")),
-            (Some(Outcome::Issued), Some((family, value))) => return self.used((*family, value), refresh, families),
+            (Some(Outcome::Issued | Outcome::Coached), None) => refresh.is_some_and(|token| token.starts_with("jrf_")),
+            (Some(Outcome::Issued | Outcome::Coached), Some((family, value))) => {
+                return self.used((*family, value), refresh, families);
+            }
             (Some(Outcome::Refused(Why::RefreshTokenReplayed)), _) => return self.replayed(shown, families),
             (Some(Outcome::Faulted(_)), Some((family, value))) => return self.found((*family, value), families),
             (Some(Outcome::Faulted(_)), None) => matches!(ask, Ask::Token(_)),
