@@ -252,6 +252,16 @@ CREATE TABLE "thrift" (
 CREATE INDEX "thrift_realm" ON "thrift" ("realm" NULLS FIRST, "key");
 CREATE INDEX "thrift_expires_at" ON "thrift" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "reminder" (
+  "key" bytea NOT NULL PRIMARY KEY,
+  "version" bigint NOT NULL,
+  "body_version" bigint NOT NULL,
+  "expires_at" bigint,
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
+);
+CREATE INDEX "reminder_expires_at" ON "reminder" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "batch" (
   "id" bytea NOT NULL PRIMARY KEY,
   "at" bigint NOT NULL,

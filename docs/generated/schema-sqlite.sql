@@ -252,6 +252,16 @@ CREATE TABLE "thrift" (
 CREATE INDEX "thrift_realm" ON "thrift" ("realm", "key");
 CREATE INDEX "thrift_expires_at" ON "thrift" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "reminder" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "reminder_expires_at" ON "reminder" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "batch" (
   "id" BLOB NOT NULL PRIMARY KEY,
   "at" INTEGER NOT NULL

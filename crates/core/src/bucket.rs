@@ -29,8 +29,8 @@ impl Rate {
 /// Longer than any lifetime; keeps every product far inside an integer.
 const MOST_SECONDS: i64 = 20 * 366 * 86_400;
 
-/// What is left of a [`Rate`]. The default is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What is left of a [`Rate`]. The default is full; the lesser of two is full again first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bucket {
     /// When it will be full, in microseconds since 1970.
     full_at: i64,

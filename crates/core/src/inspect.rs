@@ -5,7 +5,8 @@
 use crate::name::Key;
 use crate::record::{
     ApiKey, Audit, AuditMark, AuditSeal, Client, DataKey, Delivery, Installation, JournalEntry, Kind, LastUse, Realm, Record,
-    RegisteredOrigin, ResourceServer, Revocation, SigningKeyRecord, Thrift, TokenFamily, Usage, Webhook, WebhookProgress,
+    RegisteredOrigin, Reminder, ResourceServer, Revocation, SigningKeyRecord, Thrift, TokenFamily, Usage, Webhook,
+    WebhookProgress,
 };
 use crate::run::root_key;
 use crate::snapshot::DataKeys;
@@ -81,6 +82,7 @@ const INSPECTED: &[Inspected] = &[
         kind: Thrift::KIND,
         look: |found, row| found.record::<Thrift>(row, |it| vec![(Realm::KIND, it.realm), (Client::KIND, it.key)], nothing),
     },
+    Inspected { kind: Reminder::KIND, look: |found, row| found.record::<Reminder>(row, none, nothing) },
 ];
 
 fn none<R: Record>(_: &R) -> Vec<Reference> {

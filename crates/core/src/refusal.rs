@@ -147,6 +147,9 @@ refusals! {
     ClientQueryCredentials "client.query_credentials" InvalidRequest 400 "The request is malformed."
         "Credentials must not stand in the query string. Consider this secret leaked and make a new one."
 
+    ClientTooManyFailures "client.too_many_failures" SlowDown 429 "Client authentication failed too often. Wait before trying again."
+        "The credentials are wrong again and again from the same address; the lines before this one say why. The right ones pass at once."
+
     GrantUnknown "grant.unknown" UnsupportedGrantType 400 "The grant type is not supported."
         "Send a grant_type that the documentation names."
     GrantNotAllowed "grant.not_allowed" UnauthorizedClient 400 "The client may not use this grant type."
@@ -203,6 +206,8 @@ refusals! {
         "The API key is disabled, or its application is."
     ApiKeyExpired "api_key.expired" InvalidApiKey 401 "The API key is missing or invalid."
         "The API key has expired. Make a new one."
+    ApiKeyTooManyFailures "api_key.too_many_failures" SlowDown 429 "An API key was wrong too often. Wait before trying again."
+        "API keys are wrong again and again from the same address. The right one passes at once."
     ApiKeyOfAnotherClient "api_key.of_another_client" InvalidApiKey 401 "The API key is missing or invalid."
         "The API key belongs to one application and the token to another."
     TokenMissing "token.missing" InvalidToken 401 "An access token is needed."

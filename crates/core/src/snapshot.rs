@@ -1,5 +1,6 @@
 //! The snapshot is what the hot path knows without asking the store: realms with their keys, and the clients lately seen.
 
+use crate::failures::Failures;
 use crate::name::{ClientId, Key, RealmName, Scope, ScopeToken, Time, WebOrigin};
 use crate::record::{
     AccessTokenFormat, ApiKey, AudienceRule, Client, KeyPurpose, KeyState, Permission, Realm, ResourceServer, SigningKeyRecord,
@@ -325,6 +326,8 @@ pub struct Memory {
     pub verified: Verified,
     /// How well clients keep their tokens.
     pub thrift: Meters,
+    /// Who failed lately to show who it is.
+    pub failures: Failures,
     /// Counts evictions, so that what was read before one is not remembered after it.
     evictions: Mutex<u64>,
 }
@@ -348,6 +351,7 @@ impl Memory {
             revocations: Revocations::new(),
             verified: Verified::new(),
             thrift: Meters::new(),
+            failures: Failures::new(),
             evictions: Mutex::new(0),
         }
     }

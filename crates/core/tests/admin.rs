@@ -11,8 +11,8 @@ use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{Issuer, Key, Label, RealmName, RequestId, Time};
 use jeton_core::record::{
     AccessTokenFormat, AccessTokenSettings, Actor, AudienceRule, BasicEncoding, ClaimRow, ClaimShape, ClaimSource, Client,
-    JournalEntry, KeySettings, Permission, RealmSettings, RefreshSettings, Retention, ScopeSettings, Staleness, ThriftSettings,
-    client_by_id, realm_by_name,
+    FailureSettings, JournalEntry, KeySettings, Permission, RealmSettings, RefreshSettings, Retention, ScopeSettings, Staleness,
+    ThriftSettings, client_by_id, realm_by_name,
 };
 use jeton_core::run::{Caller, Engine};
 use jeton_core::store::Changing;
@@ -54,6 +54,7 @@ fn settings(format: AccessTokenFormat) -> RealmSettings {
         keys: KeySettings::default(),
         retention: Retention::default(),
         thrift: ThriftSettings::default(),
+        failures: FailureSettings::default(),
     }
 }
 

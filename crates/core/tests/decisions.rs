@@ -18,8 +18,12 @@ use std::sync::Arc;
 
 #[path = "decisions/about_tokens.rs"]
 mod about_tokens;
+#[path = "decisions/failures.rs"]
+mod failures;
 #[path = "decisions/families.rs"]
 mod families;
+#[path = "decisions/reminders.rs"]
+mod reminders;
 #[path = "decisions/thrift.rs"]
 mod thrift;
 
@@ -90,6 +94,7 @@ fn realm() -> Realm {
             keys: KeySettings::default(),
             retention: Retention::default(),
             thrift: ThriftSettings::default(),
+            failures: FailureSettings::default(),
         },
     }
 }

@@ -19,6 +19,7 @@ mod node;
 mod ops;
 mod peer;
 mod refuse;
+mod reminders;
 mod request;
 mod rotation;
 mod seal;

@@ -89,10 +89,10 @@ pub async fn answer(
 ) -> Result<Answer, Fault> {
     let mut facts = Facts::default();
     for _ in 0..MOST_ROUNDS {
-        let (served, now) = match asking {
-            Asking::Here(asked) if facts.patience == Patience::None => (run(node, asked, &facts, decide)?, asked.moment.now),
+        let (served, moment) = match asking {
+            Asking::Here(asked) if facts.patience == Patience::None => (run(node, asked, &facts, decide)?, &asked.moment),
             Asking::Here(asked) => match patiently(node, asked, facts.clone(), decide).await {
-                Ok(served) => (served, asked.moment.now),
+                Ok(served) => (served, &asked.moment),
                 Err(fault @ Fault::Unavailable(_)) => {
                     // Decided where nothing waits, it ends with this fault in its caller's dialect.
                     facts = Facts { patience: Patience::None, fault: Some(fault), ..facts };
@@ -101,16 +101,15 @@ pub async fn answer(
                 Err(fault) => return Err(fault),
             },
             Asking::Apart(asked) => {
-                let now = asked.moment.now;
-                let (node, asked) = (Arc::clone(node), Arc::clone(asked));
-                let (served, met) = apart(move || (run(&node, &asked, &facts, decide), facts)).await?;
+                let (node, again) = (Arc::clone(node), Arc::clone(asked));
+                let (served, met) = apart(move || (run(&node, &again, &facts, decide), facts)).await?;
                 facts = met;
-                (served?, now)
+                (served?, &asked.moment)
             }
         };
         match served {
             Served::Answer(response, event) => return Ok((response, event)),
-            Served::Need(need) => match meet(node, now, need, facts.clone()).await {
+            Served::Need(need) => match meet(node, moment, need, facts.clone()).await {
                 Ok(met) => facts = met,
                 // The decision ends with it, in its caller's dialect.
                 Err(fault) if facts.fault.is_none() => facts.fault = Some(fault),
@@ -158,7 +157,8 @@ pub fn fault_event(fault: Fault) -> Event {
     Event { realm: None, client: None, endpoint: "listener", outcome: Outcome::Faulted(fault), used: None, adopt: None }
 }
 
-async fn meet(node: &Arc<Node>, now: Time, need: Need, mut facts: Facts) -> Result<Facts, Fault> {
+async fn meet(node: &Arc<Node>, moment: &Moment, need: Need, mut facts: Facts) -> Result<Facts, Fault> {
+    let (now, source) = (moment.now, moment.source);
     match need {
         Need::Client { .. } | Need::ApiKey { .. } | Need::WebOrigin { .. } => match node.reads {
             Reads::Quick => catch_unwind(AssertUnwindSafe(|| node.engine.meet(now, &need, &mut facts)))
@@ -178,7 +178,7 @@ async fn meet(node: &Arc<Node>, now: Time, need: Need, mut facts: Facts) -> Resu
         },
         Need::SlowHash { phc, presented } => {
             let digest = sha256(presented.expose().as_bytes());
-            let same = node.slow_hashes.verify(phc.clone(), presented).await?;
+            let same = node.slow_hashes.verify(source, phc.clone(), presented).await?;
             facts.slow_hashes.push((phc, digest, same));
             Ok(facts)
         }

@@ -10,9 +10,10 @@ use jeton_core::refusal::Fault;
 use jeton_core::world::Presented;
 use jeton_jose::{constant_time_eq, sha256};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 /// Most memory of an Argon2 hash, in KiB.
 const MOST_MEMORY: u32 = 256 << 10;
@@ -28,28 +29,41 @@ const MOST_ITERATIONS: u32 = 2_000_000;
 const MOST_PRESENTED: usize = 1024;
 
 /// Most comparisons with one hash that wait or run: guesses at it keep others waiting no longer than these take.
-const MOST_WAITING: usize = 8;
+const MOST_WAITING: usize = 16;
+/// Those of them that one source may have, so that guesses from one leave room for the right one from another.
+const MOST_OF_SOURCE: usize = 4;
+
+/// One value that is compared with one hash: their digests. Whoever sends it meanwhile waits for the same verdict.
+type Comparison = ([u8; 32], [u8; 32]);
 
 /// The bound.
 pub struct SlowHashes {
     permits: Arc<Semaphore>,
     cores: usize,
-    /// How many wait or run, by digest of the hash.
-    waiting: Arc<Mutex<BTreeMap<[u8; 32], usize>>>,
+    waiting: Arc<Mutex<BTreeMap<Comparison, Place>>>,
 }
 
-/// A place among those who wait for one hash; given back when it is dropped.
+/// A comparison that waits or runs.
+struct Place {
+    /// Who asked first.
+    source: IpAddr,
+    verdict: Arc<OnceCell<bool>>,
+    /// How many wait for it.
+    askers: usize,
+}
+
+/// One of those who wait for a comparison; the last one takes its place away.
 struct Waiting {
-    all: Arc<Mutex<BTreeMap<[u8; 32], usize>>>,
-    hash: [u8; 32],
+    all: Arc<Mutex<BTreeMap<Comparison, Place>>>,
+    of: Comparison,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        match all.get_mut(&self.hash) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(all.remove(&self.hash)),
+        match all.get_mut(&self.of) {
+            Some(place) if place.askers > 1 => place.askers -= 1,
+            _ => drop(all.remove(&self.of)),
         }
     }
 }
@@ -66,26 +80,36 @@ impl SlowHashes {
     }
 
     /// Whether this is the value that was hashed.
-    pub async fn verify(&self, phc: String, presented: Presented) -> Result<bool, Fault> {
-        let place = self.wait_for(&phc)?;
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Fault::Broken("the bound was closed"))?;
-        // The permit goes with the work: a caller that hangs up must not make room for another.
-        let work = move || {
-            let _held = (permit, place);
-            matches(&phc, presented.expose().as_bytes())
+    pub async fn verify(&self, source: IpAddr, phc: String, presented: Presented) -> Result<bool, Fault> {
+        let of = (sha256(phc.as_bytes()), sha256(presented.expose().as_bytes()));
+        let (verdict, waiting) = self.wait_for(of, source)?;
+        let waiting = Arc::new(waiting);
+        let compare = || async {
+            let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Fault::Broken("the bound was closed"))?;
+            let place = Arc::clone(&waiting);
+            // The permit goes with the work: a caller that hangs up must not make room for another.
+            let work = move || {
+                let _held = (permit, place);
+                matches(&phc, presented.expose().as_bytes())
+            };
+            tokio::task::spawn_blocking(work).await.map_err(|_| Fault::Broken("a slow hash panicked"))
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| Fault::Broken("a slow hash panicked"))
+        verdict.get_or_try_init(compare).await.copied()
     }
 
-    fn wait_for(&self, phc: &str) -> Result<Waiting, Fault> {
-        let hash = sha256(phc.as_bytes());
+    fn wait_for(&self, of: Comparison, source: IpAddr) -> Result<(Arc<OnceCell<bool>>, Waiting), Fault> {
         let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = all.entry(hash).or_default();
-        if *count >= MOST_WAITING {
-            return Err(Fault::Unavailable("too many wait for one slow hash".into()));
+        if !all.contains_key(&of) {
+            let (first, last) = ((of.0, [0; 32]), (of.0, [0xff; 32]));
+            let sources = all.range(first..=last).map(|(_, place)| place.source);
+            let (count, own) = sources.fold((0, 0), |(count, own), other| (count + 1, own + usize::from(other == source)));
+            if count >= MOST_WAITING || own >= MOST_OF_SOURCE {
+                return Err(Fault::Unavailable("too many wait for one slow hash".into()));
+            }
         }
-        *count += 1;
-        Ok(Waiting { all: Arc::clone(&self.waiting), hash })
+        let place = all.entry(of).or_insert_with(|| Place { source, verdict: Arc::default(), askers: 0 });
+        place.askers += 1;
+        Ok((Arc::clone(&place.verdict), Waiting { all: Arc::clone(&self.waiting), of }))
     }
 }
 
@@ -191,6 +215,32 @@ mod tests {
             assert!(!matches(phc, b"Password"), "{phc}");
             assert!(!matches(phc, b""), "{phc}");
         }
+    }
+
+    #[tokio::test]
+    async fn one_source_leaves_room_and_equal_values_are_compared_once() {
+        let hashes = Arc::new(SlowHashes::new(1));
+        let phc = argon2_of(b"right", 64, 1, 1);
+        // Nothing is compared yet.
+        let held = Arc::clone(&hashes.permits).acquire_owned().await.expect("a permit");
+        let ask = |source: u8, value: &str| {
+            let (hashes, phc, value) = (Arc::clone(&hashes), phc.clone(), Presented::new(value));
+            tokio::spawn(async move { hashes.verify([127, 0, 0, source].into(), phc, value).await })
+        };
+        let guesses: Vec<_> = (0..MOST_OF_SOURCE).map(|index| ask(1, &format!("guess {index}"))).collect();
+        let right: Vec<_> = (0..100).map(|_| ask(2, "right")).collect();
+        tokio::task::yield_now().await;
+        assert_eq!(hashes.waiting.lock().expect("whole").len(), MOST_OF_SOURCE + 1);
+        let over = ask(1, "one more").await.expect("it ends");
+        assert!(matches!(over, Err(Fault::Unavailable(_))), "{over:?}");
+        drop(held);
+        for guess in guesses {
+            assert_eq!(guess.await.expect("it ends"), Ok(false));
+        }
+        for asker in right {
+            assert_eq!(asker.await.expect("it ends"), Ok(true));
+        }
+        assert!(hashes.waiting.lock().expect("whole").is_empty());
     }
 
     fn argon2_of(password: &[u8], memory: u32, passes: u32, lanes: u32) -> String {

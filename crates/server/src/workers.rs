@@ -4,6 +4,7 @@
 use crate::chance;
 use crate::listener::shed;
 use crate::node::Node;
+use crate::reminders;
 use crate::request::Moment;
 use crate::rotation;
 use jeton_core::believed::BelievedTime;
@@ -38,8 +39,14 @@ pub fn start(node: &Arc<Node>) {
     }
     let (measured, runtime) = (Arc::downgrade(node), Handle::current());
     begin("queue", move || shed::watch(&measured, &runtime));
-    for (name, work) in [("follower", follow as fn(&Weak<Node>)), ("writer", write), ("sealer", seal), ("rotator", rotation::run)]
-    {
+    let works = [
+        ("follower", follow as fn(&Weak<Node>)),
+        ("writer", write),
+        ("sealer", seal),
+        ("rotator", rotation::run),
+        ("reminder", reminders::run),
+    ];
+    for (name, work) in works {
         let node = Arc::downgrade(node);
         begin(name, move || work(&node));
     }

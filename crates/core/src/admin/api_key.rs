@@ -155,7 +155,9 @@ fn list(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     let mut items = Vec::new();
     for key in all(act, &client)?.iter().filter(|key| key.status != Status::Deleted) {
         let used: Option<LastUse> = act.records.read(key.key)?;
-        items.push(show::api_key(key, used.map(|used| used.at)));
+        let mut view = show::api_key(key, used.map(|used| used.at));
+        view["ends_in"] = key.expires_at.map(|end| show::left(act.now(), end)).into();
+        items.push(view);
     }
     Ok(show::list(items, None))
 }

@@ -4,8 +4,8 @@ use super::act::{ADMIN_REALM, ADMIN_RESOURCE, Act};
 use super::{AREAS, AdminStop, show};
 use crate::name::{Issuer, Label, Mount, RealmName, ResourceIdentifier, ScopeToken, Time, Title};
 use crate::record::{
-    AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, KeySettings, Placement, Profile, Realm, RealmSettings,
-    RefreshSettings, ResourceServer, Retention, ScopeEntry, ScopeSettings, Staleness, Status, ThriftSettings,
+    AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, FailureSettings, KeySettings, Placement, Profile, Realm,
+    RealmSettings, RefreshSettings, ResourceServer, Retention, ScopeEntry, ScopeSettings, Staleness, Status, ThriftSettings,
 };
 use crate::snapshot::RealmState;
 use serde_json::json;
@@ -92,6 +92,7 @@ fn realm(act: &mut Act<'_, '_>, issuer: &Issuer) -> Result<Realm, AdminStop> {
             keys: KeySettings::default(),
             retention: Retention::default(),
             thrift: ThriftSettings::default(),
+            failures: FailureSettings::default(),
         },
     })
 }

@@ -22,6 +22,7 @@ mod key_plan;
 mod permission;
 mod realm;
 mod refresh_settings;
+mod replace;
 mod resource;
 mod rotation;
 mod secret;
@@ -71,6 +72,7 @@ const TABLES: &[&[Command]] = &[
     client::COMMANDS,
     secret::COMMANDS,
     api_key::COMMANDS,
+    replace::COMMANDS,
     audit::COMMANDS,
     audit_export::COMMANDS,
     thrift::COMMANDS,

@@ -7,7 +7,7 @@ use super::{
     Act, AdminStop, Args, DialectOffer, act::ADMIN_REALM, args::unknown, key_plan, permission, refresh_settings, rotation, show,
 };
 use crate::name::{Issuer, Label, Mount, RealmName, Time, Title};
-use crate::record::{AccessTokenFormat, ClaimSource, Profile, Realm, RealmSettings, Status};
+use crate::record::{AccessTokenFormat, ClaimSource, FailureSettings, Profile, Realm, RealmSettings, Status};
 use crate::token::realm_dead_until;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -297,6 +297,13 @@ fn check(act: &Act<'_, '_>, realm: &Realm, others: &[Realm]) -> Result<(), Admin
     if !(0..=86_400).contains(&thrift.margin) || !(1..=86_400).contains(&thrift.patience) {
         return Err(AdminStop::Invalid(format!(
             "realm {name}: thrift has a margin of 0 seconds to a day and a patience of 1 second to a day"
+        )));
+    }
+    if !realm.settings.failures.is_sound() {
+        return Err(AdminStop::Invalid(format!(
+            "realm {name}: failures has a per_client of 0 (off) to {MOST}, a per_source of 1 to {MOST}, and seconds of 1 to {LONGEST}",
+            MOST = FailureSettings::MOST,
+            LONGEST = FailureSettings::LONGEST
         )));
     }
     check_claims(realm)

@@ -201,7 +201,9 @@ fn list(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     let mut items = Vec::new();
     for secret in secrets {
         let used: Option<LastUse> = act.records.read(secret.key)?;
-        items.push(show::secret(secret, used.map(|used| used.at))?);
+        let mut view = show::secret(secret, used.map(|used| used.at))?;
+        view["ends_in"] = secret.expires_at.map(|end| show::left(act.now(), end)).into();
+        items.push(view);
     }
     Ok(show::list(items, None))
 }

@@ -72,6 +72,7 @@ pub(super) const SECRET: &[Field] = &[
     Field::shown("hint", Text, "The first characters of the value."),
     Field::shown("form", Text, "What is kept of it: keyed, sha256 or foreign."),
     Field::shown("expires_at", FieldKind::Time, "From then on it is refused."),
+    Field::shown("ends_in", Text, "How long that is; only in the list."),
     Field::shown("last_used_at", FieldKind::Time, "When it last served, true to about a minute."),
     Field::hidden("created_at", FieldKind::Time, "When it was made or imported."),
 ];
@@ -82,6 +83,7 @@ pub(super) const API_KEY: &[Field] = &[
     Field::shown("hint", Text, "The first characters of the value."),
     Field::shown("status", Text, "active, disabled or deleted."),
     Field::shown("expires_at", FieldKind::Time, "From then on it is refused."),
+    Field::shown("ends_in", Text, "How long that is; only in the list."),
     Field::shown("last_used_at", FieldKind::Time, "When it last served, true to about a minute."),
     Field::hidden("created_at", FieldKind::Time, "When it was made or imported."),
 ];
@@ -112,6 +114,17 @@ pub(super) fn json_of(value: &impl Serialize) -> Result<Value, AdminStop> {
 /// A moment as people read it.
 pub(super) fn moment(time: Time) -> Value {
     time.to_rfc3339().into()
+}
+
+/// How long it is until then, as people say it.
+pub(super) fn left(now: Time, end: Time) -> Value {
+    const HOUR: i64 = 3600;
+    match end.seconds() - now.seconds() {
+        ..=0 => "ended".into(),
+        left @ ..7200 => format!("{} minutes", left / 60).into(),
+        left @ ..172_800 => format!("{} hours", left / HOUR).into(),
+        left => format!("{} days", left / (24 * HOUR)).into(),
+    }
 }
 
 /// One page of a list.

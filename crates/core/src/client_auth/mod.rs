@@ -3,11 +3,13 @@
 //! RFC 6749 §2.3. The decoder hands over every credential it finds; which of them may stand together is judged here. Unknown
 //! clients and wrong secrets take the same path.
 
+use crate::bucket::Pace;
 use crate::event::{Adoption, Concerned};
+use crate::failures::Claim;
 use crate::form;
 use crate::name::{ClientId, Key, Time};
 use crate::record::{AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret, Permission, Realm, SecretHash, Status};
-use crate::refusal::{Fault, Why};
+use crate::refusal::{Code, Fault, Why};
 use crate::snapshot::{DataKeys, Memory, RealmState};
 use crate::world::{Need, Presented, Stop, World};
 use jeton_jose::{b64, constant_time_eq, sha256};
@@ -97,6 +99,35 @@ pub fn authenticate(
     world: &World<'_>,
     credentials: &Credentials,
 ) -> Result<AuthenticatedClient, (Stop, Option<Concerned>)> {
+    verify(known, world, credentials).map_err(|(stop, of)| (count(known, world, credentials, stop), of))
+}
+
+/// Counts a failure (RFC 6749 §2.3.1: the server MUST protect against brute force). Verified first, so that what is right passes
+/// whatever was wrong before it; only a comparison that is slow is refused to a source whose failures are too many already.
+fn count(known: Known<'_>, world: &World<'_>, credentials: &Credentials, stop: Stop) -> Stop {
+    let failures = &known.memory.failures;
+    let realm = &known.realm.realm;
+    let claimed = || present(known.realm, credentials).map(|one| one.id).unwrap_or_default();
+    let ask = |verdict: &dyn Fn(&Claim<'_>) -> Option<Pace>| {
+        let (settings, id) = (&realm.settings.failures, claimed());
+        verdict(&Claim { realm: realm.key, settings, source: world.source, client_id: Some(&id), now: world.now })
+    };
+    let spent = match &stop {
+        // Who names nobody guesses nothing.
+        Stop::Refuse(Why::ClientCredentialsMissing) => None,
+        // Whatever else looks the same from outside counts the same.
+        Stop::Refuse(why) if why.row().code == Code::InvalidClient => ask(&|claim| failures.count(claim).err()),
+        Stop::Need(Need::SlowHash { .. }) => ask(&|claim| failures.spent(claim)),
+        _ => None,
+    };
+    spent.map_or(stop, |pace| Stop::RefuseFor(Why::ClientTooManyFailures, pace))
+}
+
+fn verify(
+    known: Known<'_>,
+    world: &World<'_>,
+    credentials: &Credentials,
+) -> Result<AuthenticatedClient, (Stop, Option<Concerned>)> {
     let anonymous = |stop: Stop| (stop, None);
     let presented = present(known.realm, credentials).map_err(|why| anonymous(why.into()))?;
     known.fresh(world.now, known.realm.realm.settings.staleness.issue).map_err(|fault| anonymous(fault.into()))?;
@@ -175,10 +206,20 @@ pub fn recognize(
     world: &World<'_>,
     credentials: &Credentials,
 ) -> Result<Recognized, (Stop, Option<Concerned>)> {
-    let refused = match authenticate(known, world, credentials) {
-        Ok(client) => return Ok(Recognized::Authenticated(client)),
-        Err(refused) => refused,
+    let recognized = match verify(known, world, credentials) {
+        Ok(client) => Ok(Recognized::Authenticated(client)),
+        Err(refused) => public(known, world, credentials, refused),
     };
+    recognized.map_err(|(stop, of)| (count(known, world, credentials, stop), of))
+}
+
+/// The public client that said who it is and no more, or the refusal of what was tried.
+fn public(
+    known: Known<'_>,
+    world: &World<'_>,
+    credentials: &Credentials,
+    refused: (Stop, Option<Concerned>),
+) -> Result<Recognized, (Stop, Option<Concerned>)> {
     let alone = credentials.basic.is_none() && credentials.body_secret.is_none();
     let id = credentials.body_id.as_deref().filter(|_| alone && matches!(refused.0, Stop::Refuse(Why::ClientIsPublic)));
     let Some(id) = id.and_then(|id| ClientId::parse(id).ok()) else { return Err(refused) };
@@ -298,10 +339,25 @@ fn find_secret<'a>(
 
 /// Tells a secret that lost its plus signs on the way from one that is simply wrong. Only the owner reads the difference.
 fn explain_wrong(known: Known<'_>, realm: Key, secrets: &[ClientSecret], presented: &Presented) -> Why {
-    if !presented.expose().contains(' ') {
-        return Why::ClientSecretWrong;
-    }
-    let plus = known.data.secret_hash(realm, &presented.expose().replace(' ', "+"));
-    let matches = |secret: &ClientSecret| matches!(&secret.hash, SecretHash::Keyed { mac } if constant_time_eq(mac.as_bytes(), plus.as_bytes()));
-    if secrets.iter().any(matches) { Why::ClientSecretNotEncoded } else { Why::ClientSecretWrong }
+    /// With so many spaces each may be one that was meant.
+    const MOST_SPACES: usize = 4;
+    let parts: Vec<&str> = presented.expose().split(' ').collect();
+    let spaces = parts.len() - 1;
+    let was_sent = |plus: &dyn Fn(usize) -> bool| {
+        let mut text = parts[0].to_owned();
+        for (index, part) in parts[1..].iter().enumerate() {
+            text.push(if plus(index) { '+' } else { ' ' });
+            text.push_str(part);
+        }
+        let hash = known.data.secret_hash(realm, &text);
+        secrets
+            .iter()
+            .any(|secret| matches!(&secret.hash, SecretHash::Keyed { mac } if constant_time_eq(mac.as_bytes(), hash.as_bytes())))
+    };
+    let found = match spaces {
+        0 => false,
+        1..=MOST_SPACES => (1_u32..1 << spaces).any(|which| was_sent(&|index| which >> index & 1 == 1)),
+        _ => was_sent(&|_| true),
+    };
+    if found { Why::ClientSecretNotEncoded } else { Why::ClientSecretWrong }
 }

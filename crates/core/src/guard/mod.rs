@@ -4,6 +4,7 @@
 
 use crate::client_auth::Known;
 use crate::event::Concerned;
+use crate::failures::Claim;
 use crate::name::{Key, ScopeToken};
 use crate::record::{ApiKey, Placement, ResourceServer};
 use crate::refusal::Why;
@@ -72,7 +73,7 @@ pub fn decide(known: Known<'_>, policy: Policy<'_>, carried: &Carried, world: &W
     stale.map_err(|fault| Denial { stop: fault.into(), client: None })?;
     let key = match policy.resource.api_key {
         Placement::None => None,
-        Placement::Header => Some(check_key(known, carried, world)?),
+        Placement::Header => Some(check_key(known, carried, world).map_err(|denial| count(known, world, denial))?),
     };
     let caller = key.as_deref().map(|key| Concerned { key: key.client, client_id: key.client_id.clone() });
     // RFC 6750 §3: no authentication information, no error code.
@@ -92,6 +93,22 @@ pub fn decide(known: Known<'_>, policy: Policy<'_>, carried: &Carried, world: &W
         return Err(deny(Why::ScopeInsufficient));
     }
     Ok(Permit { client: Concerned::from(&*client), api_key: key.map(|key| key.key), token })
+}
+
+/// Counts a wrong API key. The right one passes whatever was wrong before it.
+fn count(known: Known<'_>, world: &World<'_>, denial: Denial) -> Denial {
+    let realm = &known.realm.realm;
+    let claim =
+        Claim { realm: realm.key, settings: &realm.settings.failures, source: world.source, client_id: None, now: world.now };
+    match &denial.stop {
+        Stop::Refuse(Why::ApiKeyUnknown | Why::ApiKeyDisabled | Why::ApiKeyExpired) => {
+            match known.memory.failures.count(&claim) {
+                Ok(()) => denial,
+                Err(pace) => Denial { stop: Stop::RefuseFor(Why::ApiKeyTooManyFailures, pace), ..denial },
+            }
+        }
+        _ => denial,
+    }
 }
 
 fn check_key(known: Known<'_>, carried: &Carried, world: &World<'_>) -> Result<Arc<ApiKey>, Denial> {

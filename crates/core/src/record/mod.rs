@@ -10,10 +10,12 @@ mod api_key;
 mod audit;
 mod audit_seal;
 mod client;
+mod failure_settings;
 mod installation;
 mod journal;
 mod realm;
 mod refresh_settings;
+mod reminder;
 mod resource_server;
 mod revocation;
 mod signing_key;
@@ -29,6 +31,7 @@ pub use audit_seal::{AuditMark, AuditSeal, SealedEntry, blocks};
 pub use client::{
     AuthMethod, AuthMethods, Client, ClientKind, ClientSecret, GrantName, SecretHash, Status, client_by_id, clients_of_realm,
 };
+pub use failure_settings::FailureSettings;
 pub use installation::{DataKey, Installation};
 pub use journal::{JournalEntry, entries_of_client, entries_of_request};
 pub use realm::{
@@ -37,6 +40,7 @@ pub use realm::{
     realm_by_name,
 };
 pub use refresh_settings::{RefreshSettings, Rotation, WithClientCredentials};
+pub use reminder::Reminder;
 pub use resource_server::{Operation, Placement, ResourceServer, ScopeEntry, resource_by_identifier, resources_of_realm};
 pub use revocation::{Revocation, Revoked, revocation_of};
 pub use signing_key::{KeyEnd, KeyPurpose, KeyState, SigningKeyRecord, keys_of_realm};
@@ -182,4 +186,5 @@ pub const KINDS: &[&Kind] = &[
     Delivery::KIND,
     RegisteredOrigin::KIND,
     Thrift::KIND,
+    Reminder::KIND,
 ];

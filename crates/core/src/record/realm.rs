@@ -1,6 +1,6 @@
 //! A realm is a tenant: an issuer with its keys, clients, dialect, profile and environment.
 
-use super::{Column, ColumnType, Index, Kind, Lookup, Record, RefreshSettings, Status, ThriftSettings, Value};
+use super::{Column, ColumnType, FailureSettings, Index, Kind, Lookup, Record, RefreshSettings, Status, ThriftSettings, Value};
 use crate::name::{Issuer, Key, Label, Mount, RealmName, ResourceIdentifier, Scope, Time, Title};
 use jeton_jose::Algorithm;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,9 @@ pub struct RealmSettings {
     /// What happens to clients that waste tokens.
     #[serde(default)]
     pub thrift: ThriftSettings,
+    /// How often a source may fail to show who it is.
+    #[serde(default)]
+    pub failures: FailureSettings,
 }
 
 /// How the signing keys of a realm rotate by themselves, in seconds.

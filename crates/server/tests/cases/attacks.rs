@@ -47,8 +47,15 @@ fn connect_from(source: Ipv4Addr, to: SocketAddr, room: Option<u32>) -> TcpStrea
     })
 }
 
+/// What guesses came to: the status of each, and what those that were told to wait read beside it.
+#[derive(Default)]
+struct Guesses {
+    statuses: Vec<u16>,
+    waits: BTreeSet<String>,
+}
+
 /// Guesses from several addresses while the right client asks from another; returns the guesses and the waits of the right one.
-fn siege(server: &Server, sources: &[Ipv4Addr], right: Ipv4Addr) -> (Vec<u16>, Vec<Duration>) {
+fn siege(server: &Server, sources: &[Ipv4Addr], right: Ipv4Addr) -> (Guesses, Vec<Duration>) {
     let over = AtomicBool::new(false);
     let guesses = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -56,22 +63,25 @@ fn siege(server: &Server, sources: &[Ipv4Addr], right: Ipv4Addr) -> (Vec<u16>, V
             .map(|half| {
                 let (over, guesses) = (&over, &guesses);
                 scope.spawn(move || {
-                    let mut statuses = Vec::new();
+                    let mut seen = Guesses::default();
                     for source in sources.iter().skip(half).step_by(2).cycle() {
                         let mut connection = Connection::over(connect_from(*source, server.listen, None));
-                        for _ in 0..25 {
+                        for _ in 0..40 {
                             if over.load(Ordering::Relaxed) {
-                                return statuses;
+                                return seen;
                             }
                             let guess = guesses.fetch_add(1, Ordering::Relaxed);
                             let Ok(received) = connection.ask(&token_request("build-7", &format!("SECR3T-guess-{guess}"), ""))
                             else {
                                 break;
                             };
-                            statuses.extend(received.answer.status);
+                            seen.statuses.extend(received.answer.status);
+                            if received.answer.status == Some(429) {
+                                seen.waits.insert(received.answer.header("retry-after").unwrap_or_default().to_owned());
+                            }
                         }
                     }
-                    statuses
+                    seen
                 })
             })
             .into();
@@ -85,14 +95,25 @@ fn siege(server: &Server, sources: &[Ipv4Addr], right: Ipv4Addr) -> (Vec<u16>, V
             thread::sleep(Duration::from_millis(20));
         }
         over.store(true, Ordering::Relaxed);
-        let statuses = attackers.into_iter().flat_map(|attacker| attacker.join().expect("an attacker")).collect();
-        (statuses, waits)
+        let mut all = Guesses::default();
+        for attacker in attackers {
+            let seen = attacker.join().expect("an attacker");
+            all.statuses.extend(seen.statuses);
+            all.waits.extend(seen.waits);
+        }
+        (all, waits)
     })
 }
 
-fn assert_siege_held(statuses: &[u16], mut waits: Vec<Duration>) {
+/// Each source has thirty failures and another one every two seconds; beyond them it is told to wait. Nobody else waits.
+fn assert_siege_held(guesses: &Guesses, sources: usize, lasted: Duration, mut waits: Vec<Duration>) {
+    let statuses = &guesses.statuses;
     assert!(statuses.len() > 100, "the attack came to only {} guesses", statuses.len());
-    assert!(statuses.iter().all(|status| matches!(status, 401 | 429)), "{statuses:?}");
+    let of = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
+    assert_eq!(of(401) + of(429), statuses.len(), "{statuses:?}");
+    let most = sources * (31 + usize::try_from(lasted.as_secs()).expect("short") / 2);
+    assert!(of(401) <= most && of(429) > 0, "{} times 401, at most {most}; {} times 429", of(401), of(429));
+    assert!(guesses.waits.iter().all(|wait| matches!(wait.as_str(), "1" | "2")), "{:?}", guesses.waits);
     waits.sort();
     let slow = waits[waits.len() * 99 / 100];
     assert!(slow < Duration::from_millis(500), "the right client waited {slow:?}");
@@ -102,8 +123,9 @@ fn assert_siege_held(statuses: &[u16], mut waits: Vec<Duration>) {
 fn ca_22_guessing_does_not_lock_the_right_client_out() {
     let mut server = warm_server(FIXTURE);
     let before = Before::of(&server);
-    let (statuses, waits) = siege(&server, &[Ipv4Addr::new(127, 0, 0, 2)], Ipv4Addr::new(127, 0, 0, 3));
-    assert_siege_held(&statuses, waits);
+    let begun = Instant::now();
+    let (guesses, waits) = siege(&server, &[Ipv4Addr::new(127, 0, 0, 2)], Ipv4Addr::new(127, 0, 0, 3));
+    assert_siege_held(&guesses, 1, begun.elapsed(), waits);
     assert_unharmed(&before, &mut server);
 }
 
@@ -112,9 +134,34 @@ fn ca_23_guessing_from_two_hundred_addresses_and_from_the_same_one() {
     let mut server = warm_server(FIXTURE);
     let before = Before::of(&server);
     let sources: Vec<Ipv4Addr> = (0..200).map(|index| Ipv4Addr::new(127, 0, 7, index + 1)).collect();
+    let begun = Instant::now();
     // The right client shares an address with one of the attackers.
-    let (statuses, waits) = siege(&server, &sources, sources[0]);
-    assert_siege_held(&statuses, waits);
+    let (guesses, waits) = siege(&server, &sources, sources[0]);
+    assert_siege_held(&guesses, sources.len(), begun.elapsed(), waits);
+    assert_unharmed(&before, &mut server);
+}
+
+/// Rows: CA-19, CA-22.
+#[test]
+fn who_guesses_too_often_does_not_learn_which_clients_exist() {
+    let mut server = warm_server(FIXTURE);
+    let before = Before::of(&server);
+    let held = |id: &str, source: u8| {
+        let mut connection = Connection::over(connect_from(Ipv4Addr::new(127, 0, 9, source), server.listen, None));
+        for guess in 0..200 {
+            let received = connection.ask(&token_request(id, &format!("SECR3T-guess-{guess}"), "")).expect("an answer");
+            if received.answer.status == Some(429) {
+                let told_apart = ["date", "x-request-id", "retry-after", "ratelimit"];
+                let mut answer = received.answer.clone();
+                answer.headers.retain(|(name, _)| !told_apart.contains(&name.as_str()));
+                return (guess, answer.headers, received.answer.body);
+            }
+        }
+        panic!("{id} may be guessed at for ever")
+    };
+    let (known, unknown) = (held("build-7", 1), held("nobody", 2));
+    assert!((30..60).contains(&known.0) && (30..60).contains(&unknown.0), "{} and {}", known.0, unknown.0);
+    assert_eq!((known.1, String::from_utf8_lossy(&known.2)), (unknown.1, String::from_utf8_lossy(&unknown.2)));
     assert_unharmed(&before, &mut server);
 }
 

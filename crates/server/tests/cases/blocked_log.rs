@@ -57,7 +57,7 @@ fn requests_and_changes_do_not_wait_for_a_reader_of_the_log() {
         let began = Instant::now();
         let answer = connection.ask(&request).expect("an answer").answer;
         longest = longest.max(began.elapsed());
-        assert_eq!(answer.status, Some(401), "{}", answer.readable());
+        assert!(matches!(answer.status, Some(401 | 429)), "{}", answer.readable());
     }
     assert!(longest < LONGEST, "the longest request took {longest:?}");
     let changed = jeton(&data, &["client", "disable", "acme", "build-7"]);

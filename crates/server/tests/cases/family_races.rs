@@ -6,10 +6,10 @@ use jeton_core::client_auth::Credentials;
 use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{ClientId, Issuer, Key, Label, Mount, RealmName, RequestId, ResourceIdentifier, Scope, Time, Title};
 use jeton_core::record::{
-    AccessTokenFormat, AccessTokenSettings, AudienceRule, AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret, GrantName,
-    KeySettings, Permission, Placement, Profile, Realm, RealmSettings, RefreshSettings, ResourceServer, Retention, Revocation,
-    Revoked, ScopeEntry, ScopeSettings, SecretHash, Staleness, Status, ThriftSettings, TokenFamily, WithClientCredentials,
-    revocation_of,
+    AccessTokenFormat, AccessTokenSettings, AudienceRule, AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret,
+    FailureSettings, GrantName, KeySettings, Permission, Placement, Profile, Realm, RealmSettings, RefreshSettings,
+    ResourceServer, Retention, Revocation, Revoked, ScopeEntry, ScopeSettings, SecretHash, Staleness, Status, ThriftSettings,
+    TokenFamily, WithClientCredentials, revocation_of,
 };
 use jeton_core::refusal::{Fault, Why};
 use jeton_core::run::Engine;
@@ -170,6 +170,7 @@ fn realm(grace: i64) -> Realm {
             keys: KeySettings::default(),
             retention: Retention::default(),
             thrift: ThriftSettings::default(),
+            failures: FailureSettings::default(),
         },
     }
 }

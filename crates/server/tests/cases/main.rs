@@ -21,6 +21,7 @@ mod ledger;
 mod replay;
 mod revocation;
 mod rotation;
+mod secrets;
 mod thrift;
 mod tls;
 mod webhooks;

@@ -208,6 +208,32 @@ fn the_pushed_trail_is_a_file_that_verifies() {
 }
 
 #[test]
+fn the_end_of_a_secret_is_told_once_for_each_threshold() {
+    let mut server = warm_server("fixture.toml");
+    let receiver = Receiver::start(&["200 OK"]);
+    create(&server, "ops", &receiver.url(), &["--kind", "secret.expiring", "--realm", "acme"]);
+    let told = |messages: &[Message]| -> Vec<Value> {
+        let of = |message: &Message| message.json()["data"]["detail"]["credentials"].as_array().expect("credentials").clone();
+        messages.iter().filter(|message| message.json()["data"]["client_id"] == "build-7").flat_map(of).collect()
+    };
+    // What ends in ten days is told after the next start, what ends in twenty is not.
+    run(&server, &["secret", "expire", "acme", "build-7", "main", "--expires-at", "20d"]);
+    run(&server, &["secret", "create", "acme", "build-7", "next", "--expires-at", "10d"]);
+    run(&server, &["key", "create", "acme", "build-7", "key", "--expires-at", "13d"]);
+    server.kill_and_start_again();
+    let messages = receiver.wait(1, &server);
+    assert!(messages[0].is_signed());
+    let names: Vec<Value> = told(&messages).iter().map(|one| one["name"].clone()).collect();
+    assert_eq!(names, ["next", "key"], "{messages:?}");
+    assert!(server.log().contains("a credential will soon end"));
+    // Not again, until three days are left.
+    run(&server, &["secret", "expire", "acme", "build-7", "next", "--expires-at", "2d"]);
+    server.kill_and_start_again();
+    let messages = receiver.wait(2, &server);
+    assert_eq!(told(&messages[1..]).iter().map(|one| one["name"].clone()).collect::<Vec<_>>(), ["next"], "{messages:?}");
+}
+
+#[test]
 fn a_dead_receiver_delays_neither_requests_nor_other_webhooks() {
     let server = warm_server("fixture.toml");
     let (dead, alive) = (Receiver::start(&[""]), Receiver::start(&["200 OK"]));
