@@ -44,12 +44,7 @@ impl House {
         let (random, mut facts) = (Random::from_seed([5; 32]), known.clone());
         let request_id = RequestId::parse("0123456789abcdef").expect("an id");
         let source: IpAddr = source.parse().expect("an address");
-        let about = AboutToken {
-            credentials: credentials.clone(),
-            token: Some(Presented::new("x")),
-            form: AnswerForm::Json,
-            ..AboutToken::default()
-        };
+        let about = AboutToken { credentials: credentials.clone(), token: Some(Presented::new("x")), form: AnswerForm::Json };
         let request = TokenRequest {
             credentials: credentials.clone(),
             grant_type: Some("client_credentials".into()),
