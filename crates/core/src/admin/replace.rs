@@ -43,18 +43,6 @@ pub(super) const COMMANDS: &[Command] = &[
         run: rotate_secret,
     },
     Command {
-        name: "key.rotate",
-        scope: WRITE,
-        summary: "Give a client a new API key, shown once, and let those before it end after an overlap.",
-        params: &[REALM, CLIENT, NAME, OVERLAP],
-        answer: Answer::One(ROTATED),
-        examples: &[("jeton key rotate acme build-7", "a week to change over")],
-        method: "POST",
-        path: "/v1/realms/{realm}/clients/{client}/api-keys/rotate",
-        effect: Effect::Changes,
-        run: rotate_key,
-    },
-    Command {
         name: "secret.expiring",
         scope: super::secret::READ,
         summary: "List the secrets and API keys of a realm that will soon end.",
@@ -69,6 +57,18 @@ pub(super) const COMMANDS: &[Command] = &[
         path: "/v1/realms/{realm}/expiring",
         effect: Effect::Reads,
         run: expiring,
+    },
+    Command {
+        name: "key.rotate",
+        scope: WRITE,
+        summary: "Give a client a new API key, shown once, and let those before it end after an overlap.",
+        params: &[REALM, CLIENT, NAME, OVERLAP],
+        answer: Answer::One(ROTATED),
+        examples: &[("jeton key rotate acme build-7", "a week to change over")],
+        method: "POST",
+        path: "/v1/realms/{realm}/clients/{client}/api-keys/rotate",
+        effect: Effect::Changes,
+        run: rotate_key,
     },
 ];
 
