@@ -52,11 +52,16 @@ impl Receiver {
         let received = Arc::clone(&messages);
         std::thread::spawn(move || {
             let mut held = Vec::new();
-            for (count, stream) in listener.incoming().flatten().enumerate() {
+            for stream in listener.incoming().flatten() {
+                // Whoever connects and says nothing is not the server, and must not keep it from being answered.
+                stream.set_read_timeout(Some(Duration::from_secs(2))).expect("is set");
+                let Some(message) = read(&stream) else { continue };
+                let count = {
+                    let mut received = received.lock().expect("no reader panics");
+                    received.push(message);
+                    received.len() - 1
+                };
                 let answer = answers[count.min(answers.len() - 1)];
-                if let Some(message) = read(&stream) {
-                    received.lock().expect("no reader panics").push(message);
-                }
                 if answer.is_empty() {
                     held.push(stream);
                 } else {
