@@ -6,6 +6,7 @@ use crate::request::{Moment, key_pair};
 use jeton_core::admin::{AdminStop, KeyWatch, KeysDue, Rotated};
 use jeton_core::name::{Key, Time};
 use jeton_core::record::KeyState;
+use jeton_core::run::Engine;
 use jeton_core::snapshot::Snapshot;
 use jeton_core::world::{Facts, Need};
 use std::sync::Weak;
@@ -26,12 +27,7 @@ pub fn run(node: &Weak<Node>) {
     let start = Instant::now();
     let mut is_failing = false;
     while let Some(node) = node.upgrade() {
-        let steady = i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let failed = (0..MOST_STEPS).try_fold((), |(), _| {
-            let due = watch.look(&node.engine.memory.snapshot.load(), chance::now(), steady);
-            walk(&node, &due)
-        });
-        let failed = failed.err().flatten();
+        let failed = take_steps(&node.engine, &mut watch, start).err();
         // Once is enough; the metric says how late a key is.
         if let (Some(stop), false) = (&failed, is_failing) {
             tracing::warn!(%stop, "signing keys cannot be rotated now; those that sign go on");
@@ -42,11 +38,26 @@ pub fn run(node: &Weak<Node>) {
     }
 }
 
+/// Begins to sign in every realm that has no key to sign with, as after a restore that ended them.
+pub fn begin(engine: &Engine) -> Result<(), AdminStop> {
+    take_steps(engine, &mut KeyWatch::default(), Instant::now())
+}
+
+/// Takes the steps that are due, a bounded number of them.
+fn take_steps(engine: &Engine, watch: &mut KeyWatch, start: Instant) -> Result<(), AdminStop> {
+    let steady = i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX);
+    let end = (0..MOST_STEPS).try_fold((), |(), _| {
+        let due = watch.look(&engine.memory.snapshot.load(), chance::now(), steady);
+        walk(engine, &due)
+    });
+    end.err().flatten().map_or(Ok(()), Err)
+}
+
 /// Takes one step in each realm where one is due. `Err` is the end: nothing is due, or a step failed.
-fn walk(node: &Node, due: &KeysDue) -> Result<(), Option<AdminStop>> {
+fn walk(engine: &Engine, due: &KeysDue) -> Result<(), Option<AdminStop>> {
     let (mut taken, mut failed) = (false, None);
     for realm in &due.realms {
-        match step(node, *realm, due) {
+        match step(engine, *realm, due) {
             Ok(Some(Rotated { realm, kid, action })) => {
                 tracing::info!(realm = realm.as_str(), kid, action, "a signing key took a step");
                 taken = true;
@@ -59,11 +70,11 @@ fn walk(node: &Node, due: &KeysDue) -> Result<(), Option<AdminStop>> {
     if taken && failed.is_none() { Ok(()) } else { Err(failed) }
 }
 
-fn step(node: &Node, realm: Key, due: &KeysDue) -> Result<Option<Rotated>, AdminStop> {
+fn step(engine: &Engine, realm: Key, due: &KeysDue) -> Result<Option<Rotated>, AdminStop> {
     let moment = Moment::present();
     let mut facts = Facts::default();
     for _ in 0..MOST_NEEDS {
-        match node.engine.rotate(&moment.world(&facts), realm, due) {
+        match engine.rotate(&moment.world(&facts), realm, due) {
             Err(AdminStop::Need(Need::KeyPair(algorithm))) => facts.key_pairs.push(key_pair(algorithm)?),
             done => return done,
         }

@@ -87,6 +87,15 @@ fn exchange(address: &str, sent: &str) -> String {
     rest_of(&stream)
 }
 
+/// Waits until it is so.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < AMPLE, "not within {AMPLE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 fn status(answer: &str) -> &str {
     answer.get(9..12).unwrap_or(answer)
 }
@@ -119,7 +128,8 @@ fn the_first_start_makes_what_is_missing_and_the_second_finds_it() {
     assert_eq!(status(&ready), "200");
     assert!(ready.ends_with(r#"{"ready":true,"reasons":[],"warnings":[]}"#), "{ready}");
     assert_eq!(status(&get(&server.ops, "/livez")), "200");
-    assert!(get(&server.ops, "/metrics").contains("jeton_connections{listener=\"ops\"} 1"));
+    // The two connections before it may end a moment later.
+    eventually("one connection", || get(&server.ops, "/metrics").contains("jeton_connections{listener=\"ops\"} 1\n"));
     let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!((mode(&data), mode(&data.join("seal.key")), mode(&data.join("admin.sock"))), (0o700, 0o600, 0o600));
     let key = std::fs::read_to_string(data.join("seal.key")).expect("text");
@@ -299,7 +309,7 @@ fn a_running_request_is_finished_and_nothing_new_is_taken() {
     let ready = get(&server.ops, "/readyz");
     assert_eq!(status(&ready), "503");
     assert!(ready.ends_with(r#"{"ready":false,"reasons":["draining"],"warnings":[]}"#), "{ready}");
-    assert!(TcpStream::connect(&server.listen).is_err());
+    eventually("the public listener is closed", || TcpStream::connect(&server.listen).is_err());
     (&slow).write_all(b"xxxx").expect("sent");
     assert_eq!(status(&rest_of(&slow)), "404");
     assert_eq!(server.end().0, Some(0));

@@ -143,13 +143,13 @@ pub(super) fn end(
     key: &SigningKeyRecord,
     end: KeyEnd,
 ) -> Result<SigningKeyRecord, AdminStop> {
-    let state = KeyState::Gone { since: act.now(), end };
     let action = match end {
         KeyEnd::Outlived => "expire",
         KeyEnd::Withdrawn => "withdraw",
         KeyEnd::Revoked => "revoke",
     };
-    change(act, realm, SigningKeyRecord { state, sealed: String::new(), ..key.clone() }, action)
+    let gone = key.gone(act.now(), end);
+    change(act, realm, gone, action)
 }
 
 /// A moment from the future becomes now: the key is used for longer, or watched for longer, and nothing else depends on it.

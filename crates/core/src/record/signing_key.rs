@@ -114,6 +114,14 @@ impl KeyState {
     }
 }
 
+impl SigningKeyRecord {
+    /// The same key, ended: neither published nor accepted, its private part wiped.
+    #[must_use]
+    pub fn gone(&self, since: Time, end: KeyEnd) -> Self {
+        Self { state: KeyState::Gone { since, end }, sealed: String::new(), ..self.clone() }
+    }
+}
+
 impl Record for SigningKeyRecord {
     const KIND: &'static Kind = &Kind {
         name: "signing_key",

@@ -8,12 +8,13 @@ use super::{Look, Progress, json_flag, look};
 use crate::admin::own_uid;
 use crate::cli::{PLACE, yes_unless_no};
 use crate::request::Moment;
+use crate::rotation;
 use crate::seal;
 use crate::serve::make_directory;
 use crate::settings::{Settings, flags};
 use clap::{Arg, ArgAction, ArgMatches};
 use jeton_core::name::Time;
-use jeton_core::record::{Actor, Audit, Lookup, Realm};
+use jeton_core::record::{Actor, Audit, KeyEnd, Lookup, Realm, SigningKeyRecord, keys_of_realm};
 use jeton_core::refusal::Fault;
 use jeton_core::run::Engine;
 use jeton_core::store::{Order, Records};
@@ -30,6 +31,8 @@ use std::time::Instant;
 
 /// Most realms of one store.
 const MOST_REALMS: usize = 100_000;
+/// Most signing keys of one realm.
+const MOST_KEYS: usize = 10_000;
 
 /// The command.
 pub fn command() -> clap::Command {
@@ -39,7 +42,7 @@ pub fn command() -> clap::Command {
         .long_about(
             "Put a backup in the place of a store that does not serve.\n\nThe backup is proven with the seal key before anything is \
              touched. A crash leaves the old store or the restored one. What was revoked after the backup would live again, so every \
-             token issued before the restore ends, unless you say --keep-tokens. Everything else is as it was when the backup was made.",
+             token issued before the restore ends, and every signing key, unless you say --keep-tokens. Everything else is as it was when the backup was made.",
         )
         .after_help(
             "Examples:\n  # Into a new directory, to which the seal key was copied first\n  \
@@ -91,14 +94,17 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, String> {
     let rows: u64 = backup.manifest.rows.values().sum();
     let seconds = started.elapsed().as_secs_f64();
     let reverted = format!(
-        "Everything is as it was at {}: a secret, API key or signing key that was replaced or revoked since works again, a client or \
+        "Everything else is as it was at {}: a secret or API key that was replaced or revoked since works again, a client or \
          realm that was stopped or deleted since runs again, and what was made since is gone. The audit trail ends there too, so this \
          cannot be listed from here; read what happened since in the log, or in the store that was replaced.",
         from.to_rfc3339()
     );
     let ended = match tokens {
-        Tokens::End => "every token issued before the restore has ended; clients fetch new ones by themselves",
-        Tokens::Keep => "tokens were kept, also those that were revoked after the backup",
+        Tokens::End => {
+            "every token issued before the restore has ended, and every signing key with them; clients fetch new tokens by \
+             themselves, and verifiers the new keys within the time for which they keep the key set"
+        }
+        Tokens::Keep => "tokens and signing keys were kept, also those that were revoked after the backup",
     };
     let told = if look == Look::Json {
         json!({
@@ -192,7 +198,9 @@ fn stage(
     done.map_err(|stop| match stop {
         Stop::Fault(fault) => fault.to_string(),
         _ => "a restore asks for nothing".to_owned(),
-    })
+    })?;
+    // What was ended has its successor before the first request.
+    rotation::begin(&engine).map_err(|stop| format!("new signing keys cannot be made: {stop}"))
 }
 
 /// Ends what shall end, and writes down that the store was restored.
@@ -205,6 +213,11 @@ fn note(
         let all = Lookup { index: None, prefix: Vec::new(), guard: None };
         let realms: Vec<Realm> = records.scan(all, None, Order::Ascending, MOST_REALMS)?;
         for realm in realms {
+            // A key that was revoked since would sign again, and whoever has it would date what it signs anew.
+            let keys: Vec<SigningKeyRecord> = records.scan(keys_of_realm(realm.key), None, Order::Ascending, MOST_KEYS)?;
+            for key in keys.iter().filter(|key| key.state.is_published()) {
+                records.update(&key.gone(world.now, KeyEnd::Revoked))?;
+            }
             let not_before = realm_dead_until(realm.not_before, world.now);
             records.update(&Realm { not_before, ..realm })?;
         }
@@ -217,7 +230,7 @@ fn note(
         target: "store".to_owned(),
         detail: json!({
             "backup_from": backup.manifest.moment.to_rfc3339(), "digest": backup.manifest.digest,
-            "tokens": if tokens == Tokens::End { "ended" } else { "kept" },
+            "tokens_and_signing_keys": if tokens == Tokens::End { "ended" } else { "kept" },
         }),
         request_id: world.request_id.clone(),
     })?;

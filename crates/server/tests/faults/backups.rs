@@ -1,6 +1,7 @@
 //! Backups: made while hundreds of changes a second go on, restored elsewhere, and restored a day too late.
 
 use crate::Fault;
+use crate::harness::http::{self, Connection};
 use crate::harness::{Server, jeton, said, seal_key};
 use crate::world::{CANARY, Room, access_token, call, copy, done, end, refused, settled};
 use jeton_store::testing::PostgresForTests;
@@ -177,6 +178,14 @@ fn the_judge_of_backups_notices_what_is_missing() {
     assert!(judge(&gap, &[0], &[4]).is_err());
 }
 
+/// The names of the keys that a realm publishes.
+fn signing_keys(server: &Server) -> Vec<String> {
+    let asked =
+        Connection::open(server.listen).and_then(|mut line| line.ask(&http::get("/acme/jwks", &[]))).expect("the key set");
+    let set: Value = serde_json::from_slice(&asked.answer.body).expect("JSON");
+    set["keys"].as_array().expect("keys").iter().filter_map(|key| key["kid"].as_str()).map(str::to_owned).collect()
+}
+
 /// Backs up, revokes, restores with these flags; whether the revoked token and one that was never revoked live.
 fn revive(flags: &[&str]) -> Result<(bool, bool), String> {
     let room = settled();
@@ -185,6 +194,7 @@ fn revive(flags: &[&str]) -> Result<(bool, bool), String> {
     let backup = room.path("a.backup").to_string_lossy().into_owned();
     done(&room.data(), &["backup", &backup]);
     assert_eq!((call(&server, &token), call(&server, &other)), (Some(200), Some(200)));
+    let leaked = signing_keys(&server);
     done(&room.data(), &["client", "disable", "acme", "stopped"]);
     assert_eq!(call(&server, &token), Some(401));
     end(server);
@@ -201,6 +211,11 @@ fn revive(flags: &[&str]) -> Result<(bool, bool), String> {
             return Err("a new token does not pass after the restore".to_owned());
         }
         std::thread::sleep(Duration::from_millis(100));
+    }
+    // Whoever has a key of before the restore must not be able to sign with it; where all was kept, it was kept, too.
+    let kept = signing_keys(&server).iter().any(|kid| leaked.contains(kid));
+    if leaked.is_empty() || kept != lives.1 {
+        return Err(format!("of the signing keys {leaked:?} some are published after the restore: {kept}"));
     }
     let audit = said(&jeton(&room.data(), &["audit", "list", "--limit", "1000", "--json"]));
     if audit.contains("store.restore") { Ok(lives) } else { Err(format!("the restore is not in the audit trail:\n{audit}")) }
