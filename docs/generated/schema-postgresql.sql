@@ -262,6 +262,16 @@ CREATE TABLE "reminder" (
 );
 CREATE INDEX "reminder_expires_at" ON "reminder" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "spent_assertion" (
+  "key" bytea NOT NULL PRIMARY KEY,
+  "version" bigint NOT NULL,
+  "body_version" bigint NOT NULL,
+  "expires_at" bigint,
+  "body" json NOT NULL,
+  "checksum" bigint NOT NULL DEFAULT 0
+);
+CREATE INDEX "spent_assertion_expires_at" ON "spent_assertion" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "batch" (
   "id" bytea NOT NULL PRIMARY KEY,
   "at" bigint NOT NULL,

@@ -262,6 +262,16 @@ CREATE TABLE "reminder" (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "reminder_expires_at" ON "reminder" ("expires_at") WHERE "expires_at" IS NOT NULL;
 
+CREATE TABLE "spent_assertion" (
+  "key" BLOB NOT NULL PRIMARY KEY,
+  "version" INTEGER NOT NULL,
+  "body_version" INTEGER NOT NULL,
+  "expires_at" INTEGER,
+  "body" TEXT NOT NULL,
+  "checksum" INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "spent_assertion_expires_at" ON "spent_assertion" ("expires_at") WHERE "expires_at" IS NOT NULL;
+
 CREATE TABLE "batch" (
   "id" BLOB NOT NULL PRIMARY KEY,
   "at" INTEGER NOT NULL

@@ -5,8 +5,8 @@
 use crate::name::Key;
 use crate::record::{
     ApiKey, Audit, AuditMark, AuditSeal, Client, DataKey, Delivery, Installation, JournalEntry, Kind, LastUse, Realm, Record,
-    RegisteredOrigin, Reminder, ResourceServer, Revocation, SigningKeyRecord, Thrift, TokenFamily, Usage, Webhook,
-    WebhookProgress,
+    RegisteredOrigin, Reminder, ResourceServer, Revocation, SigningKeyRecord, SpentAssertion, Thrift, TokenFamily, Usage,
+    Webhook, WebhookProgress,
 };
 use crate::run::root_key;
 use crate::snapshot::DataKeys;
@@ -83,6 +83,10 @@ const INSPECTED: &[Inspected] = &[
         look: |found, row| found.record::<Thrift>(row, |it| vec![(Realm::KIND, it.realm), (Client::KIND, it.key)], nothing),
     },
     Inspected { kind: Reminder::KIND, look: |found, row| found.record::<Reminder>(row, none, nothing) },
+    Inspected {
+        kind: SpentAssertion::KIND,
+        look: |found, row| found.record::<SpentAssertion>(row, |it| vec![(Client::KIND, it.client)], nothing),
+    },
 ];
 
 fn none<R: Record>(_: &R) -> Vec<Reference> {

@@ -128,6 +128,16 @@ refusals! {
         "The secret was right but has expired. Make a new one."
     ClientMethodNotAllowed "client.method_not_allowed" InvalidClient 401 "Client authentication failed."
         "The credentials are right but stand in a place that this client may not use."
+    ClientAssertionMalformed "client.assertion_malformed" InvalidClient 401 "Client authentication failed."
+        "The assertion must be a JWT of type jwt-bearer with iss and sub, both the client id, and aud, exp and jti (RFC 7523 section 3)."
+    ClientAssertionSignature "client.assertion_signature" InvalidClient 401 "Client authentication failed."
+        "The assertion is not signed by one of this client's keys, or its kid names none of them."
+    ClientAssertionAudience "client.assertion_audience" InvalidClient 401 "Client authentication failed."
+        "The assertion's aud must be the issuer, exactly as the metadata has it, and nothing else."
+    ClientAssertionExpired "client.assertion_expired" InvalidClient 401 "Client authentication failed."
+        "The assertion has ended, is of the future, or lives for longer than five minutes. Make one for each request."
+    ClientAssertionReplayed "client.assertion_replayed" InvalidClient 401 "Client authentication failed."
+        "The assertion was used already. Make one for each request, with a jti of its own."
     ClientIsPublic "client.is_public" InvalidClient 401 "Client authentication failed."
         "This client runs on people's devices and holds no secret; it cannot use this grant."
     ClientSchemeUnknown "client.scheme_unknown" InvalidClient 401 "Client authentication failed."
@@ -311,6 +321,11 @@ mod tests {
             Why::ClientSecretNotEncoded,
             Why::ClientSecretExpired,
             Why::ClientMethodNotAllowed,
+            Why::ClientAssertionMalformed,
+            Why::ClientAssertionSignature,
+            Why::ClientAssertionAudience,
+            Why::ClientAssertionExpired,
+            Why::ClientAssertionReplayed,
             Why::ClientIsPublic,
             Why::ClientDisabled,
             Why::ClientSuspended,

@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 #[path = "decisions/about_tokens.rs"]
 mod about_tokens;
+#[path = "decisions/assertions.rs"]
+mod assertions;
 #[path = "decisions/failures.rs"]
 mod failures;
 #[path = "decisions/families.rs"]
@@ -108,6 +110,7 @@ fn client(id: &str) -> Client {
         kind: ClientKind::Confidential {
             auth_methods: BTreeSet::from([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]),
             secrets: Vec::new(),
+            keys: Vec::new(),
         },
         grants: BTreeSet::from([GrantName::ClientCredentials]),
         scope: scope("read write"),
@@ -480,7 +483,7 @@ fn token_requests() {
 
 fn only(method: AuthMethod, client: &Client) -> ClientKind {
     let ClientKind::Confidential { secrets, .. } = &client.kind else { unreachable!("the happy client is confidential") };
-    ClientKind::Confidential { auth_methods: BTreeSet::from([method]), secrets: secrets.clone() }
+    ClientKind::Confidential { auth_methods: BTreeSet::from([method]), secrets: secrets.clone(), keys: Vec::new() }
 }
 
 fn expire(client: &mut Client, at: Time) {

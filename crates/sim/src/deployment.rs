@@ -297,7 +297,7 @@ pub fn plan(dialects: &Dialects, maker: &mut Maker<'_>) -> Model {
                 true => {
                     let (secret, value) = maker.secret(house.realm.key, "first");
                     held.push((secret.key, value));
-                    ClientKind::Confidential { auth_methods: maker.auth_methods(&house), secrets: vec![secret] }
+                    ClientKind::Confidential { auth_methods: maker.auth_methods(&house), secrets: vec![secret], keys: Vec::new() }
                 }
                 false => ClientKind::Public,
             };

@@ -66,7 +66,7 @@ fn about(model: &Model, node: &Node, now: Time, ask: &AboutAsk) -> Verdict {
 
 /// Whether the credentials of a request are those of its client.
 fn authentic(model: &Model, (party, client): (usize, &Client), now: Time, ask: &TokenAsk) -> Option<()> {
-    let ClientKind::Confidential { auth_methods, secrets } = &client.kind else { return None };
+    let ClientKind::Confidential { auth_methods, secrets, .. } = &client.kind else { return None };
     let held = model.secrets.iter().find(|held| held.party == party && Some(&held.value) == ask.secret.as_ref())?;
     let secret = secrets.iter().find(|secret| secret.key == held.key)?;
     if secret.expires_at.is_some_and(|end| now >= end) || !client.status.is_active() {

@@ -65,6 +65,7 @@ pub fn about_token(dialect: &Dialect, realm: &RealmState, request: &Request<Byte
             "client_id" => canonical.credentials.body_id = Some(value.to_owned()),
             "client_secret" => canonical.credentials.body_secret = Some(Presented::new(value)),
             "client_assertion" => canonical.credentials.assertion = Some(Presented::new(value)),
+            "client_assertion_type" => canonical.credentials.assertion_type = Some(value.to_owned()),
             "token" => canonical.token = Some(Presented::new(value)),
             // A hint is only a hint (RFC 7009 §2.1), and what is not known is ignored.
             _ => {}
@@ -133,6 +134,7 @@ fn take(dialect: &Dialect, name: &str, value: &str, into: &mut TokenRequest) {
         "client_id" => into.credentials.body_id = Some(value.to_owned()),
         "client_secret" => into.credentials.body_secret = Some(Presented::new(value)),
         "client_assertion" => into.credentials.assertion = Some(Presented::new(value)),
+        "client_assertion_type" => into.credentials.assertion_type = Some(value.to_owned()),
         "scope" => into.scope = Some(value.to_owned()),
         "resource" => into.resources.push(value.to_owned()),
         "refresh_token" => into.refresh_token = Some(Presented::new(value)),

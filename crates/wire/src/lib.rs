@@ -329,7 +329,7 @@ impl Asked<'_> {
     fn event_of(&self, endpoint: &'static str, outcome: Outcome, client: &AuthenticatedClient) -> Event {
         let of = Some(Concerned::from(&**client.client()));
         let adopt = client.adopt().cloned();
-        Event { adopt, ..self.event(endpoint, of, outcome, Some(client.secret())) }
+        Event { adopt, ..self.event(endpoint, of, outcome, Some(client.credential())) }
     }
 
     fn event(&self, endpoint: &'static str, client: Option<Concerned>, outcome: Outcome, used: Option<Key>) -> Event {

@@ -8,6 +8,7 @@ use jeton_core::endpoint::ANSWER_ALGORITHM;
 use jeton_core::grant::GRANTS;
 use jeton_core::record::{AccessTokenFormat, AuthMethod, KEYS_KEPT, ResourceServer};
 use jeton_core::snapshot::RealmState;
+use jeton_jose::Algorithm;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -21,14 +22,19 @@ const _: () = assert!(KEYS_MAX_AGE as i64 == KEYS_KEPT, "keys are published ahea
 pub fn document(state: &RealmState, dialect: &Dialect, fields: &[MetadataField]) -> Value {
     let mut members = Map::new();
     for &field in fields {
-        if let Some((name, value)) = member(state, dialect, field) {
+        if let Some((name, value)) = member(state, dialect, (field, fields)) {
             members.insert(name.to_owned(), value);
         }
     }
     members.into()
 }
 
-fn member(state: &RealmState, dialect: &Dialect, field: MetadataField) -> Option<(&'static str, Value)> {
+/// One of these members.
+fn member(
+    state: &RealmState,
+    dialect: &Dialect,
+    (field, beside): (MetadataField, &[MetadataField]),
+) -> Option<(&'static str, Value)> {
     let endpoints = &dialect.file.endpoints;
     let url = |paths: &[String]| paths.first().map(|path| Value::String(format!("{}{path}", base_url(state))));
     Some(match field {
@@ -36,7 +42,10 @@ fn member(state: &RealmState, dialect: &Dialect, field: MetadataField) -> Option
         MetadataField::TokenEndpoint => ("token_endpoint", url(&endpoints.token)?),
         MetadataField::IntrospectionEndpoint => ("introspection_endpoint", url(&endpoints.introspection)?),
         MetadataField::IntrospectionEndpointAuthMethodsSupported => {
-            ("introspection_endpoint_auth_methods_supported", auth_methods())
+            ("introspection_endpoint_auth_methods_supported", auth_methods(beside))
+        }
+        MetadataField::IntrospectionEndpointAuthSigningAlgValuesSupported => {
+            ("introspection_endpoint_auth_signing_alg_values_supported", assertion_algorithms())
         }
         MetadataField::IntrospectionSigningAlgValuesSupported => {
             ("introspection_signing_alg_values_supported", json!([ANSWER_ALGORITHM.name()]))
@@ -44,9 +53,12 @@ fn member(state: &RealmState, dialect: &Dialect, field: MetadataField) -> Option
         MetadataField::RevocationEndpoint => ("revocation_endpoint", url(&endpoints.revocation)?),
         // RFC 8414 §2, "none": a public client revokes its own tokens by its id alone.
         MetadataField::RevocationEndpointAuthMethodsSupported => {
-            let mut methods = auth_methods();
+            let mut methods = auth_methods(beside);
             methods.as_array_mut().into_iter().for_each(|methods| methods.push("none".into()));
             ("revocation_endpoint_auth_methods_supported", methods)
+        }
+        MetadataField::RevocationEndpointAuthSigningAlgValuesSupported => {
+            ("revocation_endpoint_auth_signing_alg_values_supported", assertion_algorithms())
         }
         MetadataField::JwksUri => ("jwks_uri", url(&endpoints.keys)?),
         MetadataField::ScopesSupported => ("scopes_supported", scopes(&state.resources)),
@@ -55,16 +67,26 @@ fn member(state: &RealmState, dialect: &Dialect, field: MetadataField) -> Option
         MetadataField::GrantTypesSupported => {
             ("grant_types_supported", GRANTS.iter().filter(|grant| (grant.offered)(state)).map(|grant| grant.wire).collect())
         }
-        MetadataField::TokenEndpointAuthMethodsSupported => ("token_endpoint_auth_methods_supported", auth_methods()),
+        MetadataField::TokenEndpointAuthMethodsSupported => ("token_endpoint_auth_methods_supported", auth_methods(beside)),
+        MetadataField::TokenEndpointAuthSigningAlgValuesSupported => {
+            ("token_endpoint_auth_signing_alg_values_supported", assertion_algorithms())
+        }
         MetadataField::SubjectTypesSupported => ("subject_types_supported", json!(["public"])),
         MetadataField::IdTokenSigningAlgValuesSupported => ("id_token_signing_alg_values_supported", algorithms(state)),
         MetadataField::ClaimsSupported => ("claims_supported", claims(state)),
     })
 }
 
-/// How clients authenticate, wherever they do.
-fn auth_methods() -> Value {
-    json!([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost])
+/// How clients authenticate, wherever they do. RFC 8414 §2: who names assertions must name their algorithms, too.
+fn auth_methods(beside: &[MetadataField]) -> Value {
+    let mut methods = vec![AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
+    methods
+        .extend(beside.contains(&MetadataField::TokenEndpointAuthSigningAlgValuesSupported).then_some(AuthMethod::PrivateKeyJwt));
+    json!(methods)
+}
+
+fn assertion_algorithms() -> Value {
+    Algorithm::ALL.map(Algorithm::name).as_slice().into()
 }
 
 /// The algorithms of the realm's keys.

@@ -24,8 +24,11 @@ const INSTANCES: Param =
     Param::option("instances", ParamKind::Integer, "How many copies of it run at the same time; left out, 1.");
 const GRANT: Param =
     Param::option("grant", ParamKind::List, "Grants it may use: client_credentials, refresh_token, authorization_code.");
-const METHODS: Param =
-    Param::option("auth_method", ParamKind::List, "How it may authenticate: client_secret_basic, client_secret_post.");
+const METHODS: Param = Param::option(
+    "auth_method",
+    ParamKind::List,
+    "How it may authenticate: client_secret_basic, client_secret_post, private_key_jwt.",
+);
 const REDIRECT: Param = Param::option("redirect_uri", ParamKind::List, "Exact redirect URIs.");
 const ORIGIN: Param = Param::option("web_origin", ParamKind::List, "Origins of web pages from which a public client may ask.");
 const INTROSPECTS: Param =

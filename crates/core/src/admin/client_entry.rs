@@ -38,7 +38,7 @@ pub(super) fn unwritten(
     let both = BTreeSet::from([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]);
     let (kind, grants) = match entry.kind.unwrap_or(ClientType::Confidential) {
         ClientType::Confidential => {
-            (ClientKind::Confidential { auth_methods: both, secrets: Vec::new() }, GrantName::ClientCredentials)
+            (ClientKind::Confidential { auth_methods: both, secrets: Vec::new(), keys: Vec::new() }, GrantName::ClientCredentials)
         }
         ClientType::Public => (ClientKind::Public, GrantName::AuthorizationCode),
     };

@@ -12,6 +12,7 @@ mod audit_export;
 mod bootstrap;
 mod client;
 mod client_entry;
+mod client_key;
 mod client_state;
 mod command;
 mod credential;
@@ -71,6 +72,7 @@ const TABLES: &[&[Command]] = &[
     resource::COMMANDS,
     client::COMMANDS,
     secret::COMMANDS,
+    client_key::COMMANDS,
     replace::COMMANDS,
     api_key::COMMANDS,
     audit::COMMANDS,

@@ -11,10 +11,16 @@ use crate::name::{ClientId, Key, Time};
 use crate::record::{AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret, Permission, Realm, SecretHash, Status};
 use crate::refusal::{Code, Fault, Why};
 use crate::snapshot::{DataKeys, Memory, RealmState};
+use crate::store::Changing;
 use crate::world::{Need, Presented, Stop, World};
+use assertion::{Assertion, Proven};
 use jeton_jose::{b64, constant_time_eq, sha256};
 use std::cell::LazyCell;
 use std::sync::Arc;
+
+mod assertion;
+
+pub use assertion::public_key;
 
 /// Every credential of one request, as it stood there.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +31,10 @@ pub struct Credentials {
     pub body_id: Option<String>,
     /// The body's secret; an empty one counts as omitted (RFC 6749 §3.2).
     pub body_secret: Option<Presented>,
-    /// The body's assertion (RFC 7521 §4.2). None is accepted yet, but one beside a secret must not be overlooked.
+    /// The body's assertion (RFC 7521 §4.2).
     pub assertion: Option<Presented>,
+    /// What kind of assertion that is (RFC 7521 §4.2).
+    pub assertion_type: Option<String>,
 }
 
 /// The bytes behind the colon of Basic credentials. Print as `…`.
@@ -43,7 +51,7 @@ impl std::fmt::Debug for RawSecret {
 #[derive(Clone, Debug)]
 pub struct AuthenticatedClient {
     client: Arc<Client>,
-    secret: Key,
+    credential: Key,
     /// The keyed hash that shall replace a foreign one.
     adopt: Option<Adoption>,
 }
@@ -55,10 +63,10 @@ impl AuthenticatedClient {
         &self.client
     }
 
-    /// The secret that it used.
+    /// The secret or public key that it used.
     #[must_use]
-    pub fn secret(&self) -> Key {
-        self.secret
+    pub fn credential(&self) -> Key {
+        self.credential
     }
 
     /// The keyed hash that shall replace the slow foreign one under which the secret is still kept.
@@ -94,12 +102,14 @@ impl Known<'_> {
 }
 
 /// Authenticates the client of a token request. On refusal the client is named if its id is known, so that its owner reads why.
+/// What can be used once only is used up by it, in the same `change` as whatever the request leads to.
 pub fn authenticate(
     known: Known<'_>,
     world: &World<'_>,
+    change: &mut Changing<'_, '_>,
     credentials: &Credentials,
 ) -> Result<AuthenticatedClient, (Stop, Option<Concerned>)> {
-    verify(known, world, credentials).map_err(|(stop, of)| (count(known, world, credentials, stop), of))
+    verify(known, world, change, credentials).map_err(|(stop, of)| (count(known, world, credentials, stop), of))
 }
 
 /// Counts a failure (RFC 6749 §2.3.1: the server MUST protect against brute force). Verified first, so that what is right passes
@@ -126,6 +136,7 @@ fn count(known: Known<'_>, world: &World<'_>, credentials: &Credentials, stop: S
 fn verify(
     known: Known<'_>,
     world: &World<'_>,
+    change: &mut Changing<'_, '_>,
     credentials: &Credentials,
 ) -> Result<AuthenticatedClient, (Stop, Option<Concerned>)> {
     let anonymous = |stop: Stop| (stop, None);
@@ -139,7 +150,12 @@ fn verify(
     };
     let of = client.as_deref().map(Concerned::from);
     let stop = |why: Why| (Stop::Refuse(why), of.clone());
-    let Some(secret) = presented.secret else {
+    if let Shown::Assertion(assertion) = &presented.shown {
+        return by_assertion(known, world, client, assertion)
+            .and_then(|(client, proven)| proven.spend(change).map(|()| client))
+            .map_err(|stop| (stop, of));
+    }
+    let Shown::Secret(secret) = presented.shown else {
         return Err(stop(client.map_or(Why::ClientUnknown, |client| match client.kind {
             ClientKind::Public => Why::ClientIsPublic,
             ClientKind::Confidential { .. } => Why::ClientSecretMissing,
@@ -151,7 +167,7 @@ fn verify(
         let _ = constant_time_eq(hash.as_bytes(), NOBODY);
         return Err(stop(Why::ClientUnknown));
     };
-    let ClientKind::Confidential { auth_methods, secrets } = &client.kind else {
+    let ClientKind::Confidential { auth_methods, secrets, .. } = &client.kind else {
         return Err(stop(Why::ClientIsPublic));
     };
     let matched = find_secret(secrets, &hash, &secret, world).map_err(|stop| (stop, of.clone()))?;
@@ -165,9 +181,31 @@ fn verify(
         return Err(stop(Why::ClientMethodNotAllowed));
     }
     standing(&client, &known.realm.realm).map_err(stop)?;
-    let secret = matched.key;
-    let adopt = (!matches!(matched.hash, SecretHash::Keyed { .. })).then_some(Adoption { secret, mac: hash });
-    Ok(AuthenticatedClient { client, secret, adopt })
+    let credential = matched.key;
+    let adopt = (!matches!(matched.hash, SecretHash::Keyed { .. })).then_some(Adoption { secret: credential, mac: hash });
+    Ok(AuthenticatedClient { client, credential, adopt })
+}
+
+fn by_assertion(
+    known: Known<'_>,
+    world: &World<'_>,
+    client: Option<Arc<Client>>,
+    assertion: &Assertion,
+) -> Result<(AuthenticatedClient, Proven), Stop> {
+    let Some(client) = client else {
+        // The same work as for a known client.
+        assertion::verify_for_nobody(assertion, world);
+        return Err(Why::ClientUnknown.into());
+    };
+    let ClientKind::Confidential { auth_methods, keys, .. } = &client.kind else {
+        return Err(Why::ClientIsPublic.into());
+    };
+    let proven = assertion.verify(known, world, &client, keys)?;
+    if !auth_methods.contains(&AuthMethod::PrivateKeyJwt) {
+        return Err(Why::ClientMethodNotAllowed.into());
+    }
+    standing(&client, &known.realm.realm)?;
+    Ok((AuthenticatedClient { credential: proven.signer, adopt: None, client }, proven))
 }
 
 /// A client where public ones may ask, too.
@@ -204,9 +242,10 @@ impl Recognized {
 pub fn recognize(
     known: Known<'_>,
     world: &World<'_>,
+    change: &mut Changing<'_, '_>,
     credentials: &Credentials,
 ) -> Result<Recognized, (Stop, Option<Concerned>)> {
-    let recognized = match verify(known, world, credentials) {
+    let recognized = match verify(known, world, change, credentials) {
         Ok(client) => Ok(Recognized::Authenticated(client)),
         Err(refused) => public(known, world, credentials, refused),
     };
@@ -220,7 +259,7 @@ fn public(
     credentials: &Credentials,
     refused: (Stop, Option<Concerned>),
 ) -> Result<Recognized, (Stop, Option<Concerned>)> {
-    let alone = credentials.basic.is_none() && credentials.body_secret.is_none();
+    let alone = credentials.basic.is_none() && credentials.body_secret.is_none() && credentials.assertion.is_none();
     let id = credentials.body_id.as_deref().filter(|_| alone && matches!(refused.0, Stop::Refuse(Why::ClientIsPublic)));
     let Some(id) = id.and_then(|id| ClientId::parse(id).ok()) else { return Err(refused) };
     let realm = &known.realm.realm;
@@ -245,8 +284,22 @@ const NOBODY: &[u8] = b"the keyed hash of no secret: 43 characters.";
 
 struct One {
     id: String,
-    secret: Option<Presented>,
+    shown: Shown,
     methods: Vec<AuthMethod>,
+}
+
+/// By what a client would show who it is.
+enum Shown {
+    Nothing,
+    Secret(Presented),
+    Assertion(Assertion),
+}
+
+impl Shown {
+    /// RFC 6749 §3.2: a secret without a value counts as omitted.
+    fn secret(secret: Option<Presented>) -> Self {
+        secret.filter(|secret| !secret.expose().is_empty()).map_or(Self::Nothing, Self::Secret)
+    }
 }
 
 /// Makes one identity of all credentials, if they may stand together.
@@ -256,18 +309,25 @@ fn present(realm: &RealmState, credentials: &Credentials) -> Result<One, Why> {
         None => None,
     };
     // RFC 6749 §2.3, RFC 7521 §4.2: no permission makes an assertion and a secret stand together.
-    if credentials.assertion.is_some() {
-        let beside = basic.is_some() || credentials.body_secret.is_some();
-        return Err(if beside { Why::ClientTwoCredentials } else { Why::ClientMethodNotAllowed });
+    if let Some(jwt) = &credentials.assertion {
+        if basic.is_some() || credentials.body_secret.is_some() {
+            return Err(Why::ClientTwoCredentials);
+        }
+        let assertion = Assertion { jwt: jwt.clone(), of_type: credentials.assertion_type.clone() };
+        let id = assertion.subject()?;
+        // RFC 7521 §4.2: client_id is unnecessary, and must identify the same client.
+        if credentials.body_id.as_ref().is_some_and(|body| *body != id) {
+            return Err(Why::ClientCredentialsDiffer);
+        }
+        return Ok(One { id, shown: Shown::Assertion(assertion), methods: vec![AuthMethod::PrivateKeyJwt] });
     }
     match (basic, &credentials.body_id, &credentials.body_secret) {
         (Some((id, secret)), body_id, None) => {
             if body_id.as_ref().is_some_and(|body| *body != id) {
                 return Err(Why::ClientCredentialsDiffer);
             }
-            // RFC 6749 §3.2: a secret without a value counts as omitted.
-            let secret = (!secret.is_empty()).then(|| Presented::new(&secret));
-            Ok(One { id, secret, methods: vec![AuthMethod::ClientSecretBasic] })
+            let shown = Shown::secret(Some(Presented::new(&secret)));
+            Ok(One { id, shown, methods: vec![AuthMethod::ClientSecretBasic] })
         }
         // RFC 6749 §2.3: not more than one authentication method in each request.
         (Some(_), _, Some(_)) if !realm.permits(Permission::TwoCredentials) => Err(Why::ClientTwoCredentials),
@@ -277,10 +337,11 @@ fn present(realm: &RealmState, credentials: &Credentials) -> Result<One, Why> {
                 return Err(Why::ClientCredentialsDiffer);
             }
             let methods = vec![AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
-            Ok(One { id, secret: Some(body.clone()), methods })
+            Ok(One { id, shown: Shown::secret(Some(body.clone())), methods })
         }
         (None, Some(id), secret) => {
-            Ok(One { id: id.clone(), secret: secret.clone(), methods: vec![AuthMethod::ClientSecretPost] })
+            let shown = Shown::secret(secret.clone());
+            Ok(One { id: id.clone(), shown, methods: vec![AuthMethod::ClientSecretPost] })
         }
         (None, None, _) => Err(Why::ClientCredentialsMissing),
     }

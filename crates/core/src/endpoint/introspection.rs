@@ -30,7 +30,7 @@ pub fn introspect(
         return Err(Stopped { stop: Why::RequestParameterMissing.into(), client: None });
     };
     // RFC 7662 §2.1: the server MUST require some form of authorization.
-    let asker = authenticate(known, world, &request.credentials).map_err(|(stop, client)| Stopped { stop, client })?;
+    let asker = authenticate(known, world, change, &request.credentials).map_err(|(stop, client)| Stopped { stop, client })?;
     let stopped = |stop: Stop| Stopped { stop, client: Some(Concerned::from(&**asker.client())) };
     known.fresh(world.now, known.realm.realm.settings.staleness.check).map_err(|fault| stopped(fault.into()))?;
     let status = status(known, world, change, (asker.client(), presented.expose())).map_err(stopped)?;

@@ -25,7 +25,7 @@ pub fn revoke_token(
     let Some(presented) = &request.token else {
         return Err(Stopped { stop: Why::RequestParameterMissing.into(), client: None });
     };
-    let asker = recognize(known, world, &request.credentials).map_err(|(stop, client)| Stopped { stop, client })?;
+    let asker = recognize(known, world, change, &request.credentials).map_err(|(stop, client)| Stopped { stop, client })?;
     match end(known, world, change, (&asker, presented.expose())) {
         Ok(ending) => Ok((ending, asker)),
         Err(stop) => Err(Stopped { stop, client: Some(Concerned::from(&**asker.client())) }),

@@ -57,7 +57,7 @@ pub fn token(
     let Some(wire) = request.grant_type.as_deref() else {
         return Err(Stopped { stop: Why::RequestGrantTypeMissing.into(), client: None });
     };
-    let client = authenticate(known, world, &request.credentials).map_err(|(stop, client)| Stopped { stop, client })?;
+    let client = authenticate(known, world, change, &request.credentials).map_err(|(stop, client)| Stopped { stop, client })?;
     let asked = Asked {
         realm: known.realm,
         memory: known.memory,

@@ -3,6 +3,7 @@
 use super::{Column, ColumnType, Index, Kind, Lookup, Record, Value};
 use crate::name::{ClientId, Key, Label, ResourceIdentifier, Scope, Time, Title, WebOrigin};
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -62,6 +63,9 @@ pub enum ClientKind {
         auth_methods: AuthMethods,
         /// Its secrets; several may be live at once.
         secrets: Vec<ClientSecret>,
+        /// The public keys of its own; several may be live at once.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<ClientKey>,
     },
     /// Runs on a person's device (RFC 6749 §2.1) and holds no secret.
     Public,
@@ -78,6 +82,8 @@ pub enum AuthMethod {
     ClientSecretBasic,
     /// In the request body (RFC 6749 §2.3.1).
     ClientSecretPost,
+    /// By a statement that it signs with a key of its own (RFC 7523 §2.2).
+    PrivateKeyJwt,
 }
 
 /// A grant a client may use (RFC 6749 §1.3).
@@ -111,6 +117,18 @@ pub struct ClientSecret {
     /// From then on it is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+}
+
+/// One named public key, by which a client signs who it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientKey {
+    /// Identity; its last use is kept under the same key.
+    pub key: Key,
+    /// Name, unique within the client.
+    pub name: Label,
+    /// The public JWK (RFC 7517 §4), with its `kid` and its one `alg`.
+    pub jwk: Map<String, serde_json::Value>,
 }
 
 /// What is kept of a secret: never the value.

@@ -19,6 +19,7 @@ mod reminder;
 mod resource_server;
 mod revocation;
 mod signing_key;
+mod spent_assertion;
 mod thrift;
 mod token_family;
 mod usage;
@@ -29,7 +30,8 @@ pub use api_key::{ApiKey, key_by_hash, keys_of_client};
 pub use audit::{Actor, Audit, audit_of_realm, audit_of_request};
 pub use audit_seal::{AuditMark, AuditSeal, SealedEntry, blocks};
 pub use client::{
-    AuthMethod, AuthMethods, Client, ClientKind, ClientSecret, GrantName, SecretHash, Status, client_by_id, clients_of_realm,
+    AuthMethod, AuthMethods, Client, ClientKey, ClientKind, ClientSecret, GrantName, SecretHash, Status, client_by_id,
+    clients_of_realm,
 };
 pub use failure_settings::FailureSettings;
 pub use installation::{DataKey, Installation};
@@ -44,6 +46,7 @@ pub use reminder::Reminder;
 pub use resource_server::{Operation, Placement, ResourceServer, ScopeEntry, resource_by_identifier, resources_of_realm};
 pub use revocation::{Revocation, Revoked, revocation_of};
 pub use signing_key::{KeyEnd, KeyPurpose, KeyState, SigningKeyRecord, keys_of_realm};
+pub use spent_assertion::SpentAssertion;
 pub use thrift::{Thrift, ThriftPolicy, ThriftSettings, thrift_of_realm};
 pub use token_family::{TokenFamily, families_of_client};
 pub use usage::{LastUse, Usage, usage_of_client};
@@ -187,4 +190,5 @@ pub const KINDS: &[&Kind] = &[
     RegisteredOrigin::KIND,
     Thrift::KIND,
     Reminder::KIND,
+    SpentAssertion::KIND,
 ];

@@ -207,7 +207,11 @@ fn client(node: &Engine, realm: Key) -> Client {
         realm,
         client_id: ClientId::parse("racer").expect("an id"),
         title: Title::parse("A racer").expect("a title"),
-        kind: ClientKind::Confidential { auth_methods: BTreeSet::from([AuthMethod::ClientSecretPost]), secrets: vec![secret] },
+        kind: ClientKind::Confidential {
+            auth_methods: BTreeSet::from([AuthMethod::ClientSecretPost]),
+            secrets: vec![secret],
+            keys: Vec::new(),
+        },
         grants: BTreeSet::from([GrantName::ClientCredentials, GrantName::RefreshToken]),
         scope: Scope::parse("read").expect("a scope"),
         default_scope: None,

@@ -3,6 +3,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod assertions;
 mod attacks;
 mod audit_trail;
 mod blocked_log;

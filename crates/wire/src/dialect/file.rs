@@ -145,12 +145,16 @@ pub enum MetadataField {
     IntrospectionEndpoint,
     /// How clients may authenticate there.
     IntrospectionEndpointAuthMethodsSupported,
+    /// The same for introspection.
+    IntrospectionEndpointAuthSigningAlgValuesSupported,
     /// Algorithms of signed answers about tokens (RFC 9701 §7).
     IntrospectionSigningAlgValuesSupported,
     /// URL of the revocation endpoint.
     RevocationEndpoint,
     /// How clients may authenticate there.
     RevocationEndpointAuthMethodsSupported,
+    /// The same for revocation.
+    RevocationEndpointAuthSigningAlgValuesSupported,
     /// URL of the key set.
     JwksUri,
     /// Scopes of all APIs of the realm.
@@ -161,6 +165,8 @@ pub enum MetadataField {
     GrantTypesSupported,
     /// How clients may authenticate.
     TokenEndpointAuthMethodsSupported,
+    /// Algorithms of client assertions; where a document has it, it offers them as a method, too (RFC 8414 §2).
+    TokenEndpointAuthSigningAlgValuesSupported,
     /// `public`.
     SubjectTypesSupported,
     /// Algorithms of ID tokens.
