@@ -16,6 +16,7 @@ mod damage;
 mod database;
 mod disk;
 mod foreign;
+mod holders;
 mod line;
 mod world;
 mod writers;
@@ -39,6 +40,10 @@ impl Fault {
             match round(number) {
                 Ok(outcome) => *outcomes.entry(outcome).or_default() += 1,
                 Err(fault) => broken.push(format!("round {number}: {fault}")),
+            }
+            if number % 100 == 99 {
+                let line = format!("{}: {} of {rounds} rounds, {} broken\n", self.row, number + 1, broken.len());
+                std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");
             }
             if broken.len() > 10 {
                 break;

@@ -14,6 +14,10 @@ use tempfile::TempDir;
 /// What stands in front of every secret, and must never be in a backup.
 pub const CANARY: &str = "SECR3T";
 
+/// Client credentials begin families where a client may refresh, and a lost answer is given again for two minutes.
+const REFRESH: &str = "accept = [\"refresh-with-client-credentials\"]\n\
+    settings = { refresh_token = { with_client_credentials = \"rotating\", grace = 120 } }\n";
+
 /// A directory with a data directory in it.
 pub struct Room(TempDir);
 
@@ -52,16 +56,17 @@ pub fn furnish_with(file: &Path, data: &Path, database: Option<&str>) {
     for realm in ["acme", "beta"] {
         fixture += &format!(
             "[[realm]]\nname = \"{realm}\"\ntitle = \"{realm}\"\nissuer = \"https://{realm}.example\"\nmounts = [{{ path = \"/{realm}\" }}]\n\
-             dialect = \"rfc\"\nenvironment = \"test\"\n[[realm.resource]]\nidentifier = \"https://api.{realm}.example\"\ntitle = \"API\"\n\
+             dialect = \"rfc\"\nenvironment = \"test\"\n{REFRESH}[[realm.resource]]\nidentifier = \"https://api.{realm}.example\"\ntitle = \"API\"\n\
              scopes = [{{ scope = \"read\", sentence = \"Read.\" }}, {{ scope = \"write\", sentence = \"Write.\" }}]\n\
              operations = [{{ method = \"GET\", path = \"/data\", scope = [\"read\"], answer = {{ data = 1 }} }}]\n"
         );
         let clients =
-            ["good".to_owned(), "stopped".to_owned()].into_iter().chain((0..60).map(|number| format!("other-{number}")));
+            ["good", "stopped", "keeper"].map(str::to_owned).into_iter().chain((0..60).map(|number| format!("other-{number}")));
         for client in clients {
             fixture += &format!(
                 "[[realm.client]]\nclient_id = \"{client}\"\ntitle = \"{client}\"\ntype = \"confidential\"\n\
-                 grants = [\"client_credentials\"]\nscope = [\"read\"]\nsecrets = [{{ name = \"main\", value = \"{CANARY}-{realm}-{client}\" }}]\n"
+                 grants = [{}]\nscope = [\"read\"]\nsecrets = [{{ name = \"main\", value = \"{CANARY}-{realm}-{client}\" }}]\n",
+                if client == "keeper" { "\"client_credentials\", \"refresh_token\"" } else { "\"client_credentials\"" },
             );
         }
     }
