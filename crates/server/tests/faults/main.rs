@@ -18,6 +18,9 @@ mod disk;
 mod foreign;
 mod holders;
 mod line;
+mod nodes;
+mod space;
+mod syncs;
 mod world;
 mod writers;
 

@@ -48,6 +48,12 @@ impl Acknowledged {
         self.keys.extend(later.keys);
     }
 
+    /// What was acknowledged at the same time by another node: nobody can tell which signing key was the last.
+    pub fn extend_beside(&mut self, other: Self) {
+        self.extend(other);
+        self.keys.asked = true;
+    }
+
     /// How many changes were acknowledged.
     pub fn count(&self) -> Count {
         let made = self.clients.values();
@@ -75,6 +81,13 @@ impl Count {
         self.refreshes += now.refreshes - before.refreshes;
         self.revocations += now.revocations - before.revocations;
         self.rotations += now.rotations - before.rotations;
+    }
+}
+
+impl Count {
+    /// All of them.
+    pub fn sum(&self) -> usize {
+        self.clients + self.refreshes + self.revocations + self.rotations
     }
 }
 

@@ -83,6 +83,11 @@ impl DataDirectory {
             return Err(Fault::Corrupt("jeton.db: its tables are not declared as this version declares them".to_owned()));
         }
         stamp(&connection)?;
+        // From here on the log keeps its name. SQLite does not mind when the directory cannot be synced; a log without a name
+        // would be lost with the power.
+        let unsynced =
+            |error| Fault::Unavailable(format!("the data directory {} cannot be synced: {error}", self.path.display()));
+        File::open(&self.path).and_then(|directory| directory.sync_all()).map_err(unsynced)?;
         Ok(connection)
     }
 
