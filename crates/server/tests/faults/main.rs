@@ -19,6 +19,8 @@ mod foreign;
 mod holders;
 mod line;
 mod nodes;
+mod reload;
+mod slow;
 mod space;
 mod syncs;
 mod world;
