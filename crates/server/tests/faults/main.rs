@@ -20,6 +20,7 @@ mod holders;
 mod line;
 mod nodes;
 mod reload;
+mod rolling;
 mod slow;
 mod space;
 mod syncs;
