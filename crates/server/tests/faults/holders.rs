@@ -20,6 +20,9 @@ const SINGLE: &str = "good";
 /// So old may a lost answer be that is asked for again: half of the realm's seconds.
 const YOUNG: Duration = Duration::from_secs(60);
 
+/// How long a server may be too busy to be looked at.
+const BUSY: Duration = Duration::from_secs(20);
+
 /// Whether something was ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ending {
@@ -87,8 +90,8 @@ enum Got {
     Done(Answer),
     /// The token is none, or none any more.
     Refused,
-    /// The server is gone, or says that it cannot write.
-    Gone,
+    /// The server is gone, or says that it cannot write, in these words.
+    Gone(String),
 }
 
 impl Line {
@@ -98,17 +101,34 @@ impl Line {
 
     fn ask(&mut self, path: &str, client: &str, body: &str) -> Got {
         let basic = format!("Authorization: Basic {}", STANDARD.encode(format!("{client}:{CANARY}-acme-{client}")));
-        let Ok(received) = self.0.ask(&http::form(path, &[&basic], body)) else { return Got::Gone };
-        match received.answer.status {
-            Some(200) => Got::Done(received.answer),
-            Some(400) if text(&received.answer, "error").as_deref() == Some("invalid_grant") => Got::Refused,
-            Some(503) | None => Got::Gone,
-            Some(_) => panic!("{path} of {client}: {}", received.answer.readable()),
+        let answer = match self.0.ask(&http::form(path, &[&basic], body)) {
+            Ok(received) => received.answer,
+            Err(error) => return Got::Gone(error),
+        };
+        match answer.status {
+            Some(200) => Got::Done(answer),
+            Some(400) if text(&answer, "error").as_deref() == Some("invalid_grant") => Got::Refused,
+            Some(503) | None => Got::Gone(answer.readable()),
+            Some(_) => panic!("{path} of {client}: {}", answer.readable()),
         }
     }
 
     fn refresh(&mut self, token: &str) -> Got {
         self.ask("/acme/token", KEEPER, &format!("grant_type=refresh_token&refresh_token={token}"))
+    }
+
+    /// Asks once more over another connection as long as the server is busy, which ends the connection as well.
+    fn refresh_patiently(&mut self, to: SocketAddr, token: &str) -> Got {
+        let deadline = Instant::now() + BUSY;
+        loop {
+            match self.refresh(token) {
+                Got::Gone(_) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(100));
+                    self.0 = Connection::open(to).unwrap_or_else(|error| panic!("the server that is looked at is gone: {error}"));
+                }
+                other => return other,
+            }
+        }
     }
 }
 
@@ -207,13 +227,13 @@ fn judge_family(server: &Server, line: &mut Line, held: &mut Held) -> Result<(),
     let successor = |got: Got, what: &str| match got {
         Got::Done(answer) => Ok(tokens(&answer)),
         Got::Refused => Err(format!("{what} is refused")),
-        Got::Gone => Err(format!("{what} is not answered")),
+        Got::Gone(told) => Err(format!("{what} is not answered: {told}")),
     };
     let dead = |got: Got, what: &str| if matches!(got, Got::Refused) { Ok(()) } else { Err(format!("{what} lives")) };
     match held.ending {
         Ending::Asked => return Ok(()),
         Ending::Done => {
-            dead(line.refresh(held.present()), "its token, whose revocation was acknowledged,")?;
+            dead(line.refresh_patiently(server.listen, held.present()), "its token, whose revocation was acknowledged,")?;
             return if call(server, &held.access) == Some(401) { Ok(()) } else { Err("its access token lives".to_owned()) };
         }
         Ending::No => {}
@@ -225,20 +245,21 @@ fn judge_family(server: &Server, line: &mut Line, held: &mut Held) -> Result<(),
         && !held.asked
         && held.since.elapsed() < YOUNG
     {
-        let (again, _) = successor(line.refresh(before), "the token before the present one, asked again,")?;
+        let (again, _) =
+            successor(line.refresh_patiently(server.listen, before), "the token before the present one, asked again,")?;
         if again != *present {
             return Err("a lost answer, asked for again, gives another successor".to_owned());
         }
     }
     let present = held.present().to_owned();
-    let (first, _) = successor(line.refresh(&present), "the successor that was acknowledged")?;
-    let (second, _) = successor(line.refresh(&present), "its successor's lost answer")?;
+    let (first, _) = successor(line.refresh_patiently(server.listen, &present), "the successor that was acknowledged")?;
+    let (second, _) = successor(line.refresh_patiently(server.listen, &present), "its successor's lost answer")?;
     if first != second {
         return Err("two successors of one token".to_owned());
     }
-    let (next, access) = successor(line.refresh(&first), "its successor")?;
-    dead(line.refresh(&present), "a token whose successor was used")?;
-    dead(line.refresh(&next), "a token of a family that must have ended")?;
+    let (next, access) = successor(line.refresh_patiently(server.listen, &first), "its successor")?;
+    dead(line.refresh_patiently(server.listen, &present), "a token whose successor was used")?;
+    dead(line.refresh_patiently(server.listen, &next), "a token of a family that must have ended")?;
     held.chain.push(next);
     (held.access, held.asked, held.ending) = (access, false, Ending::Done);
     Ok(())

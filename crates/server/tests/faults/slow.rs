@@ -142,6 +142,7 @@ fn long_answers() -> String {
     )
 }
 
+/// Rows: TE-29.
 #[test]
 fn f_13_slow_clients_are_closed_and_honest_ones_go_on() {
     let each = std::env::var("JETON_FAULT_SLOW").ok().and_then(|each| each.parse().ok()).unwrap_or(SLOW);

@@ -188,7 +188,6 @@ fn round(base: &Room, mut shortage: impl Shortage, number: u64) -> Result<(), St
     Ok(())
 }
 
-/// Rows: F-06.
 #[test]
 fn f_06_a_full_disk_stops_changes_and_nothing_else() {
     let base = settled();

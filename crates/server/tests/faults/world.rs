@@ -132,9 +132,23 @@ pub fn token(server: &Server, realm: &str, client: &str, secret: &str) -> Result
     ask(server, &http::form(&format!("/{realm}/token"), &[&basic], "grant_type=client_credentials"))
 }
 
+/// Asks again as long as the server says that it is busy: a machine with too much to do is not the fault that is looked for.
+pub fn patiently<E>(mut ask: impl FnMut() -> Result<Answer, E>) -> Result<Answer, E> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match ask() {
+            Ok(answer) if answer.status == Some(503) && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(100))
+            }
+            other => return other,
+        }
+    }
+}
+
 /// The token of a client that must get one.
 pub fn access_token(server: &Server, client: &str) -> String {
-    let answer = token(server, "acme", client, &format!("{CANARY}-acme-{client}")).expect("an answer");
+    let secret = format!("{CANARY}-acme-{client}");
+    let answer = patiently(|| token(server, "acme", client, &secret)).expect("an answer");
     text(&answer, "access_token").unwrap_or_else(|| panic!("no token:\n{}", answer.readable()))
 }
 
@@ -146,5 +160,6 @@ pub fn text(answer: &Answer, name: &str) -> Option<String> {
 
 /// The status of a call of the sample API.
 pub fn call(server: &Server, token: &str) -> Option<u16> {
-    ask(server, &http::get("/acme/data", &[&format!("Authorization: Bearer {token}")])).expect("an answer").status
+    let request = http::get("/acme/data", &[&format!("Authorization: Bearer {token}")]);
+    patiently(|| ask(server, &request)).expect("an answer").status
 }

@@ -2,7 +2,7 @@
 
 use crate::harness::Server;
 use crate::holders::{self, Ending, Held, Keys};
-use crate::world::{done, text, token};
+use crate::world::{done, patiently, text, token};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -250,7 +250,7 @@ pub fn judge(server: &Server, data: &Path, known: &mut Acknowledged, sample: usi
     let tried = acknowledged.iter().step_by(every).chain(acknowledged.iter().rev().take(4));
     for (id, made) in tried.filter(|(_, made)| !made.unsure) {
         let Some(secret) = &made.secret else { continue };
-        let answer = token(server, "acme", id, secret)?;
+        let answer = patiently(|| token(server, "acme", id, secret))?;
         let (wanted, got) = (!made.stopped && !made.revoked, text(&answer, "access_token").is_some());
         if wanted != got {
             return Err(format!("client {id}: a token was {}\n{}", if got { "issued" } else { "refused" }, answer.readable()));
