@@ -16,10 +16,10 @@ const F_05: Fault = Fault {
     promise: "after a sync that failed nothing is acknowledged and no other is tried; tokens go on, and a restart finds all that was acknowledged",
 };
 
-/// Which sync fails first, in the short form; the long form takes each in turn.
+/// Which sync fails first, in the short form; the long form takes each in turn, once and for ever.
 const FIRST: [u64; 8] = [1, 2, 4, 7, 11, 18, 37, 74];
 /// How long the fault may take to come, and the end of a process.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A library between the server and its disk.
 struct Library(PathBuf);
@@ -55,6 +55,12 @@ impl Library {
 /// What was told of the syncs until now.
 fn told(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// A sync of the directory failed, and no other. SQLite passes over that, and may: the store made its names safe before.
+fn is_passed_over(path: &Path) -> bool {
+    let told = told(path);
+    told.contains('d') && !told.contains('f')
 }
 
 /// After the first failure there is no other sync that was done: nobody may believe one.
@@ -105,10 +111,17 @@ fn round(library: &Library, base: &Room, first: u64, times: u64) -> Result<&'sta
     let outcome = match Server::launched(&data, &library.launch(first, times, &path)) {
         Err(said) => {
             let is_clear = said.lines().any(|line| line.starts_with("jeton: ")) && !said.contains("panicked");
-            if !is_clear || !told(&path).contains('f') {
+            if !is_clear || !told(&path).contains(['f', 'd']) {
                 return Err(format!("not a clear refusal:\n{said}"));
             }
             "refused at the start"
+        }
+        Ok(server) if times == 1 && is_passed_over(&path) => {
+            let writers = Writers::start(&server, 4, first);
+            std::thread::sleep(Duration::from_millis(200));
+            drop(server);
+            known = writers.end();
+            "a directory whose names were safe"
         }
         Ok(mut server) => {
             let (held, other) = (access_token(&server, "good"), access_token(&server, "other-1"));
@@ -155,8 +168,9 @@ fn round(library: &Library, base: &Room, first: u64, times: u64) -> Result<&'sta
 fn f_05_a_failed_sync_is_never_believed() {
     let base = settled();
     let Some(library) = Library::make(&base) else { return };
+    let is_long = std::env::var("JETON_FAULT_ROUNDS").is_ok();
     F_05.rounds(FIRST.len() as u64, |number| {
-        let first = FIRST.get(number as usize).copied().unwrap_or(number);
+        let first = if is_long { 1 + number / 2 } else { FIRST[number as usize] };
         round(&library, &base, first, if number % 2 == 0 { 1 } else { u64::MAX >> 2 })
     });
 }
