@@ -45,7 +45,11 @@ impl Fault {
         for number in 0..rounds {
             match round(number) {
                 Ok(outcome) => *outcomes.entry(outcome).or_default() += 1,
-                Err(fault) => broken.push(format!("round {number}: {fault}")),
+                Err(fault) => {
+                    let told = format!("round {number}: {fault}");
+                    std::io::stderr().write_all(format!("{}: {told}\n", self.row).as_bytes()).expect("standard error is open");
+                    broken.push(told);
+                }
             }
             if number % 100 == 99 {
                 let line = format!("{}: {} of {rounds} rounds, {} broken\n", self.row, number + 1, broken.len());
