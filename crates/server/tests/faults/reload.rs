@@ -92,7 +92,7 @@ fn reload(server: &Server, place: &Path, pem: &str) -> Result<(u64, u64), String
 fn round(server: &Server, place: &Path, number: u64, certificates: &[Certificate; 2]) -> Result<&'static str, String> {
     let trusted = [&certificates[0].der, &certificates[1].der];
     // Two reloads a round: a broken file, and the other certificate.
-    let [one, other] = if number % 2 == 0 { [0, 1] } else { [1, 0] }.map(|index: usize| &certificates[index]);
+    let [one, other] = if number.is_multiple_of(2) { [0, 1] } else { [1, 0] }.map(|index: usize| &certificates[index]);
     let (loaded, failed) = reload(server, place, &broken(number / 2, other, one))?;
     if (loaded, failed > 0) != (0, true) {
         return Err(format!("a broken file was read {loaded} times with success, {failed} times without"));
