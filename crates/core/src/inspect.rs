@@ -4,8 +4,8 @@
 
 use crate::name::Key;
 use crate::record::{
-    ApiKey, Audit, AuditMark, AuditSeal, Client, DataKey, Delivery, Installation, JournalEntry, Kind, LastUse, Realm, Record,
-    RegisteredOrigin, Reminder, ResourceServer, Revocation, SigningKeyRecord, SpentAssertion, Thrift, TokenFamily, Usage,
+    ApiKey, Audit, AuditMark, AuditSeal, Client, DataKey, Delivery, Installation, JournalEntry, KeyState, Kind, LastUse, Realm,
+    Record, RegisteredOrigin, Reminder, ResourceServer, Revocation, SigningKeyRecord, SpentAssertion, Thrift, TokenFamily, Usage,
     Webhook, WebhookProgress,
 };
 use crate::run::root_key;
@@ -250,6 +250,10 @@ impl<'a> Inspection<'a> {
 
     fn signing_key(&mut self, record: &SigningKeyRecord) {
         let Some(data) = &self.data else { return };
+        // What is gone has no private key any more.
+        if matches!(record.state, KeyState::Gone { .. }) {
+            return;
+        }
         match data.open_signing_key(record) {
             Err(_) => {
                 let cause = "it cannot be opened with the seal key";

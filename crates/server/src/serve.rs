@@ -3,7 +3,7 @@
 use crate::descriptors::{self, Share};
 use crate::event_log::EventLog;
 use crate::listener::shed::Shedder;
-use crate::listener::{Door, Listening};
+use crate::listener::{Door, Listening, Stage};
 use crate::metrics::Metrics;
 use crate::node::{CHANGES, Node, READINGS, Reads};
 use crate::request::Moment;
@@ -39,6 +39,9 @@ use tokio::sync::{Semaphore, watch};
 
 /// Name of the admin socket in the data directory.
 pub const ADMIN_SOCKET: &str = "admin.sock";
+
+/// How long everybody is still served after a signal, so that proxies and clients that keep connections hear of it in good order.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How long the store may take for what is written at the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
@@ -126,8 +129,8 @@ pub struct Server {
     /// Where operators ask.
     pub ops: SocketAddr,
     node: Arc<Node>,
-    stop: watch::Sender<bool>,
-    end: watch::Sender<bool>,
+    stop: watch::Sender<Stage>,
+    end: watch::Sender<Stage>,
     socket: PathBuf,
 }
 
@@ -146,14 +149,14 @@ impl Server {
         apart(move || admin_realm(&administered, &issuer)).await?;
         let socket = settings.data.join(ADMIN_SOCKET);
         let local = bind_local(&socket)?;
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(Stage::Open);
         let server = Self {
             public: address(&public)?,
             admin: address(&admin)?,
             ops: address(&ops)?,
             node: Arc::clone(&node),
             stop,
-            end: watch::Sender::new(false),
+            end: watch::Sender::new(Stage::Open),
             socket,
         };
         workers::start(&node);
@@ -174,13 +177,16 @@ impl Server {
         &self.node.engine
     }
 
-    /// Accepts nothing new, and lets running requests finish within this time.
+    /// Says goodbye, accepts nothing new, lets running requests finish within this time, and closes the store.
     pub async fn drain(self, patience: Duration) {
         self.node.draining.store(true, Ordering::Relaxed);
         tell_systemd(&[NotifyState::Stopping]);
-        let _ = self.stop.send(true);
+        let _ = self.stop.send(Stage::Leaving);
+        let goodbye = GOODBYE.min(patience);
+        tokio::time::sleep(goodbye).await;
+        let _ = self.stop.send(Stage::Closed);
         // Accept loops and connections listen to it as long as they run.
-        if tokio::time::timeout(patience, self.stop.closed()).await.is_err() {
+        if tokio::time::timeout(patience - goodbye, self.stop.closed()).await.is_err() {
             tracing::warn!("some requests did not finish in time");
         }
         let node = Arc::clone(&self.node);
@@ -188,8 +194,10 @@ impl Server {
         let last = move || {
             workers::flush(&node);
             workers::seal_audit(&node.engine);
+            node.engine.store().close();
         };
-        // A store that hangs does not keep the process: what is acknowledged is written, and the rest is counts.
+        // A store that hangs does not keep the process: what is acknowledged is written, and the rest is counts. Its log is
+        // then read at the next start.
         if tokio::time::timeout(LAST_WRITES, tokio::task::spawn_blocking(last)).await.is_err() {
             tracing::warn!("the store does not answer; what was counted in the last second is lost");
         }

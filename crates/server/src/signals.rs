@@ -5,11 +5,16 @@ use crate::serve::ServeError;
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that are listened to: SIGTERM and SIGINT end, SIGHUP reads again.
+/// SIGXFSZ, on every processor that Linux runs on but MIPS. Its default is the end of the process.
+const TOO_LARGE: i32 = 25;
+
+/// The signals that are listened to: SIGTERM and SIGINT end, SIGHUP reads again. A file that may not grow (RLIMIT_FSIZE) is a
+/// full disk like any other: the write fails, and nobody ends.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    _too_large: Signal,
 }
 
 impl Signals {
@@ -17,7 +22,8 @@ impl Signals {
     pub fn new() -> Result<Self, ServeError> {
         let listen = |kind| signal(kind).map_err(|error| ServeError(format!("signals cannot be received: {error}")));
         let (terminate, interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-        Ok(Self { terminate, interrupt, hang_up: listen(SignalKind::hangup())? })
+        let too_large = listen(SignalKind::from_raw(TOO_LARGE))?;
+        Ok(Self { terminate, interrupt, hang_up: listen(SignalKind::hangup())?, _too_large: too_large })
     }
 
     /// Waits for the signal to end; meanwhile reads again what may change.

@@ -73,6 +73,10 @@ pub fn flush(node: &Node) {
 
 fn write(node: &Weak<Node>) {
     while let Some(node) = node.upgrade() {
+        // At the end it is done once more, by whoever closes the store.
+        if node.draining.load(Ordering::Relaxed) {
+            return;
+        }
         flush(&node);
         drop(node);
         thread::sleep(Duration::from_millis(PACE_MILLIS));
@@ -138,6 +142,8 @@ fn follow(node: &Weak<Node>) {
                     tracing::info!("the store answers again");
                 }
             }
+            // The store was closed.
+            Err(_) if node.draining.load(Ordering::Relaxed) => return,
             Err(fault) => {
                 // Once is enough; the metric says how long it lasts.
                 if !std::mem::replace(&mut is_silent, true) {

@@ -304,7 +304,7 @@ fn a_running_request_is_finished_and_nothing_new_is_taken() {
     (&slow).write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nx").expect("sent");
     std::thread::sleep(Duration::from_millis(300));
     server.signal("TERM");
-    // The idle connection is closed at once, so its end says that draining has begun.
+    // The idle connection is closed after the goodbye, so its end says that nothing new is taken.
     assert_eq!(status(&rest_of(&idle)), "404");
     let ready = get(&server.ops, "/readyz");
     assert_eq!(status(&ready), "503");

@@ -18,6 +18,7 @@ pub(crate) struct Pool<C> {
 struct Slots<C> {
     idle: Vec<C>,
     open: usize,
+    is_closed: bool,
 }
 
 /// A connection on loan; it goes back by itself unless it is [discarded](Lease::discard) or its
@@ -30,14 +31,17 @@ pub(crate) struct Lease<'a, C> {
 impl<C> Pool<C> {
     /// A pool of at most so many connections.
     pub(crate) fn new(most: usize) -> Self {
-        Self { slots: Mutex::new(Slots { idle: Vec::new(), open: 0 }), freed: Condvar::new(), most }
+        Self { slots: Mutex::new(Slots { idle: Vec::new(), open: 0, is_closed: false }), freed: Condvar::new(), most }
     }
 
     /// A free connection, or a new one while there may be more.
     pub(crate) fn take(&self, open: impl FnOnce() -> Result<C, Fault>) -> Result<Lease<'_, C>, Fault> {
-        let is_full = |slots: &mut Slots<C>| slots.idle.is_empty() && slots.open >= self.most;
+        let is_full = |slots: &mut Slots<C>| !slots.is_closed && slots.idle.is_empty() && slots.open >= self.most;
         let waited = self.freed.wait_timeout_while(self.lock(), PATIENCE, is_full);
         let mut slots = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if slots.is_closed {
+            return Err(Fault::Unavailable("the store was closed, because the process ends".to_owned()));
+        }
         if let Some(connection) = slots.idle.pop() {
             return Ok(Lease { pool: self, connection: Some(connection) });
         }
@@ -57,6 +61,16 @@ impl<C> Pool<C> {
         let mut slots = self.lock();
         let idle = std::mem::take(&mut slots.idle);
         slots.open -= idle.len();
+    }
+
+    /// Lends no connection any more, closes those that are free, and waits a while for those on loan.
+    pub(crate) fn close(&self) {
+        let mut slots = self.lock();
+        slots.is_closed = true;
+        slots.open -= std::mem::take(&mut slots.idle).len();
+        self.freed.notify_all();
+        let are_lent = |slots: &mut Slots<C>| slots.open > 0;
+        drop(self.freed.wait_timeout_while(slots, PATIENCE, are_lent));
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots<C>> {
@@ -80,11 +94,20 @@ impl<C> Drop for Lease<'_, C> {
         }
         let mut slots = self.pool.lock();
         match self.connection.take() {
-            Some(connection) => slots.idle.push(connection),
+            Some(connection) if !slots.is_closed => slots.idle.push(connection),
+            // Closed before others are told that it is free.
+            Some(connection) => {
+                drop(connection);
+                slots.open -= 1;
+            }
             None => slots.open -= 1,
         }
+        let is_closed = slots.is_closed;
         drop(slots);
-        self.pool.freed.notify_one();
+        match is_closed {
+            true => self.pool.freed.notify_all(),
+            false => self.pool.freed.notify_one(),
+        }
     }
 }
 

@@ -3,35 +3,51 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 /// Where Debian keeps the server's programs.
 const PROGRAMS: &str = "/usr/lib/postgresql";
 /// Runs the server beside a shell that waits for the end of its own input. That end comes when the test process is gone, even if
-/// it was killed, because the kernel closes the pipe.
+/// it was killed, because the kernel closes the pipe. Until then it kills all of the server, or starts it again, when it is told to.
 const WATCHDOG: &str = r#"
 trap "" PIPE
-"$0/initdb" --pgdata="$1" --auth=trust --username=jeton --encoding=UTF8 --locale=C --no-sync >"$1.log" 2>&1 || { tail -3 "$1.log"; exit 1; }
-"$0/postgres" -D "$1" -p "$2" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$1" \
-    -c fsync="$3" -c max_connections=300 -c shared_buffers=64MB -c log_min_messages=warning >>"$1.log" 2>&1 </dev/null &
-server=$!
-for i in $(seq 300); do
-    "$0/pg_isready" -q -h 127.0.0.1 -p "$2" && break
-    kill -0 $server 2>/dev/null || { tail -3 "$1.log"; exit 1; }
-    sleep 0.1
+programs=$0 data=$1 port=$2 fsync=$3
+"$programs/initdb" --pgdata="$data" --auth=trust --username=jeton --encoding=UTF8 --locale=C --no-sync >"$data.log" 2>&1 || { tail -3 "$data.log"; exit 1; }
+serve() {
+    "$programs/postgres" -D "$data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$data" \
+        -c fsync="$fsync" -c max_connections=300 -c shared_buffers=64MB -c log_min_messages=warning >>"$data.log" 2>&1 </dev/null &
+    server=$!
+    for i in $(seq 300); do
+        "$programs/pg_isready" -q -h 127.0.0.1 -p "$port" && break
+        kill -0 $server 2>/dev/null || { tail -3 "$data.log"; exit 1; }
+        sleep 0.1
+    done
+    echo ready
+}
+serve
+while read -r line; do
+    case "$line" in
+    kill)
+        kill -9 $server $(cat /proc/$server/task/$server/children) 2>/dev/null
+        wait $server 2>/dev/null
+        # Who was just killed may still hold the shared memory.
+        sleep 0.5
+        echo killed
+        ;;
+    start) serve ;;
+    esac
 done
-echo ready
-read -r line
 kill -INT $server 2>/dev/null
 wait $server
-cd / && rm -rf "$(dirname "$1")"
+cd / && rm -rf "$(dirname "$data")"
 "#;
 
 /// A running server.
 pub struct PostgresForTests {
     watchdog: Child,
+    output: BufReader<ChildStdout>,
     port: u16,
     /// The watchdog removes it when the server has ended.
     _directory: TempDir,
@@ -64,11 +80,33 @@ impl PostgresForTests {
         let mut command = as_server_user(directory.path());
         command.args(["sh", "-c", WATCHDOG]).arg(programs).arg(directory.path().join("data")).arg(port.to_string()).arg(fsync);
         let mut watchdog = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell can be started");
+        let output = BufReader::new(watchdog.stdout.take().expect("its output is piped"));
+        let mut server = Self { watchdog, output, port, _directory: directory, databases: AtomicU32::new(0) };
+        server.expect("ready");
+        Some(server)
+    }
+
+    fn expect(&mut self, word: &str) {
         let mut said = String::new();
-        let output = watchdog.stdout.take().expect("its output is piped");
-        BufReader::new(output).read_line(&mut said).expect("its output is text");
-        assert_eq!(said.trim(), "ready", "PostgreSQL does not start");
-        Some(Self { watchdog, port, _directory: directory, databases: AtomicU32::new(0) })
+        self.output.read_line(&mut said).expect("its output is text");
+        assert_eq!(said.trim(), word, "PostgreSQL does not do what it should");
+    }
+
+    fn tell(&mut self, word: &str) {
+        let input = self.watchdog.stdin.as_mut().expect("its input is piped");
+        writeln!(input, "{word}").expect("the watchdog lives");
+    }
+
+    /// Ends every process of the server with signal 9.
+    pub fn kill(&mut self) {
+        self.tell("kill");
+        self.expect("killed");
+    }
+
+    /// Starts it again after it was killed, and waits until it answers.
+    pub fn start_again(&mut self) {
+        self.tell("start");
+        self.expect("ready");
     }
 
     /// The URL of a new, empty database.

@@ -249,6 +249,10 @@ pub trait Store: Send + Sync {
         Ok(())
     }
 
+    /// Brings the store to rest before the process ends: what was written stands in its place, and nothing is read or written any
+    /// more. A store that was not closed, because the process was killed, is as good: its next start does what is left.
+    fn close(&self) {}
+
     /// Waits until something may have changed, at most `millis`; returns early when a store can tell.
     fn wait(&self, millis: u64);
 

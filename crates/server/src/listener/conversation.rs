@@ -2,7 +2,7 @@
 
 use super::answering::{Carrier, respond};
 use super::proxy_protocol;
-use super::{Door, Face, Standing};
+use super::{Door, Face, Stage, Standing};
 use crate::framing::{Exchanges, Framed, HEAD_TIME};
 use crate::http2::{self, Frames, Metered, Urge};
 use crate::metrics::{Greeting, Shed};
@@ -44,8 +44,8 @@ pub struct Visit {
     pub peer: IpAddr,
     /// Whether there was room for it.
     pub standing: Standing,
-    /// Turns true when the server ends; as long as one is held, the server is not drained.
-    pub stop: watch::Receiver<bool>,
+    /// How far the server is on its way down; as long as one is held, it is not drained.
+    pub stop: watch::Receiver<Stage>,
 }
 
 impl Visit {
@@ -94,17 +94,21 @@ impl Visit {
         let service = service_fn(|request| {
             let (visit, exchanges) = (&self, &exchanges);
             async move {
-                let response = match visit.standing {
+                let mut response = match visit.standing {
                     Standing::Served => respond(visit, Carrier::One(exchanges), request).await,
                     Standing::TurnedAway => visit.turn_away(),
                 };
+                // RFC 9112 §9.6: whoever is told so before the end sends no request into it.
+                if *visit.stop.borrow() != Stage::Open {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
                 exchanges.end();
                 Ok::<_, Infallible>(response.map(Full::new))
             }
         });
         let connection =
             http1::Builder::new().half_close(true).max_buf_size(READ_AT_ONCE).serve_connection(TokioIo::new(framed), service);
-        let ended = until_stopped(connection, &self, |connection| connection.graceful_shutdown(), None);
+        let ended = until_stopped(connection, (&self, Stage::Closed), |connection| connection.graceful_shutdown(), None);
         self.farewell(ended).await;
     }
 
@@ -127,7 +131,9 @@ impl Visit {
             }
         });
         let connection = http2::builder(TokioExecutor::new()).serve_connection(TokioIo::new(metered), service);
-        let ended = until_stopped(connection, &visit, |connection| connection.graceful_shutdown(), Some(&frames));
+        // RFC 9113 §6.8: GOAWAY is said at once, since what is asked meanwhile is still answered.
+        let ended =
+            until_stopped(connection, (&visit, Stage::Leaving), |connection| connection.graceful_shutdown(), Some(&frames));
         visit.farewell(ended).await;
     }
 
@@ -150,17 +156,17 @@ impl Visit {
     }
 }
 
-/// Follows a connection to its end, and tells it to come to one when the server stops or its frames say so.
+/// Follows a connection to its end, and tells it to come to one when the server is at this stage or its frames say so.
 async fn until_stopped<C: Future<Output = hyper::Result<()>>>(
     connection: C,
-    visit: &Visit,
+    (visit, stage): (&Visit, Stage),
     leave: impl Fn(Pin<&mut C>),
     frames: Option<&Arc<Frames>>,
 ) -> Option<hyper::Error> {
     let mut connection = pin!(connection);
     let mut stop = visit.stop.clone();
     let mut stopped = pin!(async move {
-        let _ = stop.wait_for(|stop| *stop).await;
+        let _ = stop.wait_for(|reached| *reached >= stage).await;
     });
     let mut urged = pin!(async {
         match frames {

@@ -84,16 +84,27 @@ impl Door {
     }
 }
 
+/// How far a server is on its way down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// It serves.
+    Open,
+    /// It says goodbye: everybody is still served, and asked to go elsewhere with the next request.
+    Leaving,
+    /// It takes nothing new.
+    Closed,
+}
+
 /// What every accept loop shares. The server is drained when every clone of `stop` is gone.
 #[derive(Clone)]
 pub struct Listening {
     node: Arc<Node>,
-    stop: watch::Receiver<bool>,
+    stop: watch::Receiver<Stage>,
 }
 
 impl Listening {
-    /// Loops that end when `stop` turns true; their connections end what they are at.
-    pub fn new(node: Arc<Node>, stop: watch::Receiver<bool>) -> Self {
+    /// Loops that end when `stop` says so; their connections end what they are at.
+    pub fn new(node: Arc<Node>, stop: watch::Receiver<Stage>) -> Self {
         Self { node, stop }
     }
 
@@ -105,7 +116,7 @@ impl Listening {
             }
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = self.stop.changed() => break,
+                _ = closed(&mut self.stop) => break,
             };
             match accepted {
                 Ok((stream, peer)) => self.admit(stream, peer.ip(), &door),
@@ -146,7 +157,7 @@ impl Listening {
             let Some(permit) = self.room(&permits).await else { return };
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = self.stop.changed() => return,
+                _ = closed(&mut self.stop) => return,
             };
             match accepted.and_then(|(stream, _)| stream.peer_cred().map(|peer| (stream, peer.uid()))) {
                 Ok((stream, uid)) => {
@@ -165,9 +176,14 @@ impl Listening {
     async fn room(&mut self, permits: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         tokio::select! {
             permit = Arc::clone(permits).acquire_owned() => permit.ok(),
-            _ = self.stop.changed() => None,
+            _ = closed(&mut self.stop) => None,
         }
     }
+}
+
+async fn closed(stop: &mut watch::Receiver<Stage>) {
+    // A server that is gone is closed.
+    let _ = stop.wait_for(|stage| *stage == Stage::Closed).await;
 }
 
 async fn pause(error: &std::io::Error) {

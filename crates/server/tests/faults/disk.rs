@@ -36,6 +36,21 @@ fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(format!("{program} {}: {told}", arguments.join(" "))) }
 }
 
+/// Mounts something so at this place.
+pub fn mounted(arguments: &[&str], place: &Path) -> Result<(), String> {
+    run("mount", &[arguments, &[&place.to_string_lossy()]].concat())
+}
+
+/// Unmounting waits for whoever was just killed.
+pub fn unmounted(path: &Path) {
+    for _ in 0..50 {
+        if run("umount", &[&path.to_string_lossy()]).is_ok() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
 impl Disk {
     /// Makes the outer file system and mounts it. The disk itself is made by [`Disk::fresh`].
     pub fn new() -> Result<Self, String> {
@@ -94,19 +109,9 @@ impl Cut<'_> {
     }
 }
 
-/// Unmounting waits for whoever was just killed.
-fn unmount(path: &Path) {
-    for _ in 0..50 {
-        if run("umount", &[&path.to_string_lossy()]).is_ok() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-}
-
 impl Drop for Cut<'_> {
     fn drop(&mut self) {
-        unmount(&self.disk.path("cut"));
+        unmounted(&self.disk.path("cut"));
     }
 }
 
@@ -114,7 +119,7 @@ impl Drop for Disk {
     fn drop(&mut self) {
         for name in ["disk", "outer"] {
             if std::fs::read_to_string("/proc/mounts").is_ok_and(|mounts| mounts.contains(&self.text(name))) {
-                unmount(&self.path(name));
+                unmounted(&self.path(name));
             }
         }
     }

@@ -16,7 +16,14 @@ mod damage;
 mod database;
 mod disk;
 mod foreign;
+mod holders;
 mod line;
+mod nodes;
+mod reload;
+mod rolling;
+mod slow;
+mod space;
+mod syncs;
 mod world;
 mod writers;
 
@@ -38,7 +45,15 @@ impl Fault {
         for number in 0..rounds {
             match round(number) {
                 Ok(outcome) => *outcomes.entry(outcome).or_default() += 1,
-                Err(fault) => broken.push(format!("round {number}: {fault}")),
+                Err(fault) => {
+                    let told = format!("round {number}: {fault}");
+                    std::io::stderr().write_all(format!("{}: {told}\n", self.row).as_bytes()).expect("standard error is open");
+                    broken.push(told);
+                }
+            }
+            if number % 100 == 99 {
+                let line = format!("{}: {} of {rounds} rounds, {} broken\n", self.row, number + 1, broken.len());
+                std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");
             }
             if broken.len() > 10 {
                 break;

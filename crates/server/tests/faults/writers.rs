@@ -1,7 +1,8 @@
 //! Writers change things one after the other and remember exactly what was acknowledged: the oracle of every crash.
 
 use crate::harness::Server;
-use crate::world::{done, text, token};
+use crate::holders::{self, Ending, Held, Keys};
+use crate::world::{done, patiently, text, token};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -25,10 +26,89 @@ pub struct Made {
     pub unsure: bool,
 }
 
-/// Everything that was acknowledged, by client id.
-pub type Acknowledged = BTreeMap<String, Made>;
+/// Everything that was acknowledged.
+#[derive(Clone, Debug, Default)]
+pub struct Acknowledged {
+    /// By client id.
+    pub clients: BTreeMap<String, Made>,
+    /// Families of refresh tokens, by a name of ours.
+    pub families: BTreeMap<String, Held>,
+    /// Access tokens without a family, and whether they were revoked.
+    pub tokens: BTreeMap<String, Ending>,
+    /// The realm's signing keys.
+    pub keys: Keys,
+}
 
-/// Several writers at the admin socket of one server.
+impl Acknowledged {
+    /// What was acknowledged later.
+    pub fn extend(&mut self, later: Self) {
+        self.clients.extend(later.clients);
+        self.families.extend(later.families);
+        self.tokens.extend(later.tokens);
+        self.keys.extend(later.keys);
+    }
+
+    /// What was acknowledged at the same time by another node: nobody can tell which signing key was the last.
+    pub fn extend_beside(&mut self, other: Self) {
+        self.extend(other);
+        self.keys.asked = true;
+    }
+
+    /// How many changes were acknowledged.
+    pub fn count(&self) -> Count {
+        let made = self.clients.values();
+        let clients = made.map(|made| 1 + usize::from(made.secret.is_some()) + usize::from(made.stopped || made.revoked)).sum();
+        let refreshes = self.families.values().map(|held| held.chain.len()).sum();
+        let endings = self.families.values().map(|held| &held.ending).chain(self.tokens.values());
+        let revocations = endings.filter(|ending| **ending == Ending::Done).count();
+        Count { clients, refreshes, revocations, rotations: self.keys.published.len() + self.keys.turns }
+    }
+}
+
+/// Numbers of acknowledged changes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Count {
+    clients: usize,
+    refreshes: usize,
+    revocations: usize,
+    rotations: usize,
+}
+
+impl Count {
+    /// The sum of each with what `now` has more than `before`.
+    pub fn add(&mut self, before: Self, now: Self) {
+        self.clients += now.clients - before.clients;
+        self.refreshes += now.refreshes - before.refreshes;
+        self.revocations += now.revocations - before.revocations;
+        self.rotations += now.rotations - before.rotations;
+    }
+}
+
+impl Count {
+    /// All of them.
+    pub fn sum(&self) -> usize {
+        self.clients + self.refreshes + self.revocations + self.rotations
+    }
+}
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { clients, refreshes, revocations, rotations } = self;
+        let all = clients + refreshes + revocations + rotations;
+        write!(
+            f,
+            "{all} changes were acknowledged ({clients} of clients and secrets, {refreshes} families begun or refreshed, "
+        )?;
+        write!(f, "{revocations} revocations, {rotations} of signing keys), and none was lost")
+    }
+}
+
+/// Where signing keys are, below a realm.
+const SIGNING_KEYS: &str = "signing-keys";
+/// Between two rotations.
+const BETWEEN_ROTATIONS: Duration = Duration::from_millis(80);
+
+/// Several writers at the admin socket of one server, and two holders of tokens at its public listener.
 pub struct Writers {
     stop: Arc<AtomicBool>,
     known: Arc<Mutex<Acknowledged>>,
@@ -37,14 +117,20 @@ pub struct Writers {
 
 impl Writers {
     /// Starts so many writers; `round` keeps their names apart from those of other rounds.
-    pub fn start(data: &Path, count: usize, round: u64) -> Self {
+    pub fn start(server: &Server, count: usize, round: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let known = Arc::new(Mutex::new(Acknowledged::new()));
+        let known = Arc::new(Mutex::new(Acknowledged::default()));
         let start = |writer| {
-            let (data, stop, known) = (data.to_owned(), Arc::clone(&stop), Arc::clone(&known));
-            std::thread::spawn(move || write(&data, &format!("w{round}-{writer}"), &stop, &known))
+            let (data, listen) = (server.data(), server.listen);
+            let (stop, known) = (Arc::clone(&stop), Arc::clone(&known));
+            let name = format!("w{round}-{writer}");
+            std::thread::spawn(move || match writer {
+                0 => rotate(&data, &stop, &known),
+                1 | 2 => holders::hold(listen, &name, &stop, &known),
+                _ => write(&data, &name, &stop, &known),
+            })
         };
-        let threads = (0..count).map(start).collect();
+        let threads = (0..count + 3).map(start).collect();
         Self { stop, known, threads }
     }
 
@@ -68,7 +154,7 @@ fn write(data: &Path, name: &str, stop: &AtomicBool, known: &Mutex<Acknowledged>
     let Ok(mut stream) = UnixStream::connect(data.join("admin.sock")) else { return };
     stream.set_read_timeout(Some(Duration::from_secs(15))).expect("is set");
     let remember = |id: &str, change: &dyn Fn(&mut Made)| {
-        change(known.lock().expect("no writer panics").entry(id.to_owned()).or_default());
+        change(known.lock().expect("no writer panics").clients.entry(id.to_owned()).or_default());
     };
     for next in 0.. {
         if stop.load(Ordering::Relaxed) {
@@ -92,6 +178,30 @@ fn write(data: &Path, name: &str, stop: &AtomicBool, known: &Mutex<Acknowledged>
             let Some(_) = ask(&mut stream, "POST", &format!("{of}/disable"), "{}") else { return };
             remember(&id, &|made| (made.stopped, made.unsure) = (true, false));
         }
+    }
+}
+
+/// Rotates the signing keys: publishes a successor, lets it sign, and so on.
+fn rotate(data: &Path, stop: &AtomicBool, known: &Mutex<Acknowledged>) {
+    let Ok(mut stream) = UnixStream::connect(data.join("admin.sock")) else { return };
+    stream.set_read_timeout(Some(Duration::from_secs(15))).expect("is set");
+    let path = format!("/v1/realms/acme/{SIGNING_KEYS}/rotate");
+    for next in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let now = next % 2 == 1;
+        known.lock().expect("no writer panics").keys.asked |= now;
+        let Some(answer) = ask(&mut stream, "POST", &path, if now { "{\"now\":true}" } else { "{}" }) else { return };
+        let kid = answer["kid"].as_str().expect("the successor").to_owned();
+        let keys = &mut known.lock().expect("no writer panics").keys;
+        if now {
+            (keys.signs, keys.asked) = (Some(kid), false);
+            keys.turns += 1;
+        } else {
+            keys.published.push(kid);
+        }
+        std::thread::sleep(BETWEEN_ROTATIONS);
     }
 }
 
@@ -124,29 +234,29 @@ fn ask(stream: &mut UnixStream, method: &str, path: &str, body: &str) -> Option<
 }
 
 /// Compares what a restarted server knows with what was acknowledged: all of it must be there, and nothing half.
-/// Secrets of at most `sample` clients are tried. Says how many acknowledged changes were found.
-pub fn judge(server: &Server, data: &Path, acknowledged: &Acknowledged, sample: usize) -> Result<usize, String> {
+/// Secrets of at most `sample` clients are tried, and about as many families.
+pub fn judge(server: &Server, data: &Path, known: &mut Acknowledged, sample: usize) -> Result<(), String> {
     let found = clients(data);
-    let mut changes = 0;
+    holders::judge(server, known, sample)?;
+    let acknowledged = &known.clients;
     for (id, made) in acknowledged {
         let status = found.get(id).ok_or_else(|| format!("client {id} was acknowledged and is gone"))?;
         if !made.unsure && (status == "disabled") != made.stopped {
             return Err(format!("client {id} is {status}, and stopping it was acknowledged: {}", made.stopped));
         }
-        changes += 1 + usize::from(made.secret.is_some()) + usize::from(made.stopped || made.revoked);
     }
     let every = (acknowledged.len() / sample.max(1)).max(1);
     // The last ones are the likeliest to be lost.
     let tried = acknowledged.iter().step_by(every).chain(acknowledged.iter().rev().take(4));
     for (id, made) in tried.filter(|(_, made)| !made.unsure) {
         let Some(secret) = &made.secret else { continue };
-        let answer = token(server, "acme", id, secret)?;
+        let answer = patiently(|| token(server, "acme", id, secret))?;
         let (wanted, got) = (!made.stopped && !made.revoked, text(&answer, "access_token").is_some());
         if wanted != got {
             return Err(format!("client {id}: a token was {}\n{}", if got { "issued" } else { "refused" }, answer.readable()));
         }
     }
-    Ok(changes)
+    Ok(())
 }
 
 /// The ids and states of the realm's clients.

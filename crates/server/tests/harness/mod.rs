@@ -16,8 +16,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How long a server may take until it listens.
-const START: Duration = Duration::from_secs(20);
+/// How long a server may take until it listens: where disks are busy with other things, one sync may take many seconds.
+const START: Duration = Duration::from_secs(60);
 
 /// How a server starts beside what is always the same.
 #[derive(Default)]
@@ -121,12 +121,13 @@ impl Server {
             }
             let ended = child.try_wait().expect("the child can be asked");
             if ended.is_some() || Instant::now() > deadline {
+                let waits = waits(child.id());
                 let _ = child.kill();
                 let _ = child.wait();
                 // What it said last may still be on its way.
                 thread::sleep(Duration::from_millis(50));
                 let said = String::from_utf8_lossy(&log.lock().expect("no reader panics")).into_owned();
-                return Err(format!("the server does not listen ({ended:?}); it said:\n{said}"));
+                return Err(format!("the server does not listen ({ended:?}; {waits}); it said:\n{said}"));
             }
             thread::sleep(Duration::from_millis(5));
         }
@@ -222,6 +223,14 @@ pub fn seal_key(data: &Path) -> SealKey {
 /// What a command wrote.
 pub fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Where in the kernel the threads of a process wait.
+fn waits(pid: u32) -> String {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let told = tasks.map(|task| format!("{} in {}", read(task.path().join("comm")), read(task.path().join("wchan"))));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// Copies a stream line by line until it ends.

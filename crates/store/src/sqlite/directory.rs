@@ -64,6 +64,12 @@ impl DataDirectory {
     pub(super) fn open_first(&self, migrations: &[Migration]) -> Result<Connection, Fault> {
         let path = self.path.join("jeton.db");
         wal::examine(&path)?;
+        if std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) {
+            // Made here, so that its name is safe before anything is written to it.
+            let log = OpenOptions::new().append(true).create(true).open(self.path.join("jeton.db-wal"));
+            log.map_err(|error| Fault::Unavailable(format!("jeton.db-wal: {error}")))?;
+            self.sync()?;
+        }
         let mut connection = open(&path)?;
         is_ours(&connection)?;
         if std::fs::metadata(&path).is_ok_and(|file| file.len() <= CHECKED_AT_START)
@@ -83,7 +89,16 @@ impl DataDirectory {
             return Err(Fault::Corrupt("jeton.db: its tables are not declared as this version declares them".to_owned()));
         }
         stamp(&connection)?;
+        // On a first start both names are new.
+        self.sync()?;
         Ok(connection)
+    }
+
+    /// Makes the names in the directory safe. SQLite does not mind when that fails, but a log without a name is lost with the power.
+    fn sync(&self) -> Result<(), Fault> {
+        let unsynced =
+            |error| Fault::Unavailable(format!("the data directory {} cannot be synced: {error}", self.path.display()));
+        File::open(&self.path).and_then(|directory| directory.sync_all()).map_err(unsynced)
     }
 
     /// A connection that only reads.

@@ -72,6 +72,12 @@ impl Store for SqliteStore {
         self.writer.writable()
     }
 
+    fn close(&self) {
+        // The last connection that is closed takes the log away, so the writer's must be the last.
+        self.readers.close();
+        self.writer.close();
+    }
+
     fn wait(&self, millis: u64) {
         self.writer.wait(millis);
     }
@@ -98,5 +104,49 @@ pub(crate) fn fault(error: &rusqlite::Error) -> Fault {
             Fault::Corrupt(format!("jeton.db: {error}"))
         }
         _ => Fault::Unavailable(format!("jeton.db: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jeton_core::name::Key;
+    use jeton_core::record::{LastUse, Record};
+    use jeton_core::store::{Row, Write};
+    use std::sync::Arc;
+
+    fn batch(number: u8) -> Batch {
+        let key = Key::from_bytes([number; 16]);
+        let row = Row { key, version: 1, body_version: 1, columns: Vec::new(), expires_at: None, body: b"1".to_vec() };
+        Batch { id: key, now: Time::from_millis(0), guards: Vec::new(), writes: vec![Write::Insert(LastUse::KIND, row)] }
+    }
+
+    #[test]
+    fn a_store_that_was_closed_leaves_no_log_and_does_nothing_more() {
+        let directory = tempfile::tempdir().expect("works");
+        let store = Arc::new(SqliteStore::open(directory.path()).expect("opens"));
+        store.commit(batch(1)).expect("commits");
+        store.changes(Position::default(), 1).expect("reads");
+        assert!(directory.path().join("jeton.db-wal").exists());
+        // Somebody who reads is waited for.
+        let (begun, waits) = std::sync::mpsc::channel();
+        let reading = Arc::clone(&store);
+        let reader = std::thread::spawn(move || {
+            reading.view(Time::from_millis(0), &mut |view| {
+                let _ = begun.send(());
+                std::thread::sleep(std::time::Duration::from_millis(300));
+                view.get(LastUse::KIND, Key::from_bytes([1; 16])).map(|row| assert!(row.is_some()))
+            })
+        });
+        waits.recv().expect("it reads");
+        store.close();
+        assert!(!directory.path().join("jeton.db-wal").exists());
+        reader.join().expect("ends").expect("reads");
+        assert!(matches!(store.commit(batch(2)), Err(CommitError::Fault(Fault::Unavailable(_)))));
+        assert!(matches!(store.changes(Position::default(), 1), Err(Fault::Unavailable(_))));
+        store.close();
+        drop(store);
+        let again = SqliteStore::open(directory.path()).expect("opens");
+        assert_eq!(again.changes(Position::default(), 10).expect("reads").len(), 1);
     }
 }

@@ -39,6 +39,7 @@ struct Progress {
 enum Job {
     Commit(Batch, SyncSender<Result<(), CommitError>>),
     Sweep(Time, usize, SyncSender<Result<usize, Fault>>),
+    Close(SyncSender<()>),
 }
 
 impl Writer {
@@ -58,7 +59,13 @@ impl Writer {
         let (jobs, queue) = channel();
         let stamp: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| fault(&error))?;
         let mut desk = Desk { connection, seq, progress: Arc::clone(&progress), wal_pages, stopped: None, stamp, stamps: true };
-        let thread = std::thread::Builder::new().name("jeton-store-writer".to_owned()).spawn(move || desk.work(&queue));
+        let thread = std::thread::Builder::new().name("jeton-store-writer".to_owned()).spawn(move || {
+            let asked = desk.work(&queue);
+            // The connection is closed, and with it the log gone, before anybody is told.
+            drop((desk, queue));
+            // Whoever does not wait any more needs no answer.
+            let _ = asked.map(|asked| asked.send(()));
+        });
         let thread = thread.map_err(|error| Fault::Unavailable(format!("the writer thread cannot start: {error}")))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), progress })
     }
@@ -69,6 +76,12 @@ impl Writer {
 
     pub(super) fn sweep(&self, now: Time, limit: usize) -> Result<usize, Fault> {
         self.ask(|answer| Job::Sweep(now, limit, answer))?
+    }
+
+    /// Writes what waits, empties the log into the file, and ends.
+    pub(super) fn close(&self) {
+        // One that has ended already is closed.
+        drop(self.ask(Job::Close));
     }
 
     pub(super) fn position(&self) -> Position {
@@ -116,14 +129,18 @@ struct Desk {
 }
 
 impl Desk {
-    fn work(&mut self, queue: &Receiver<Job>) {
-        while let Ok(first) = queue.recv() {
+    /// Works until nobody can ask any more, or somebody asks to close, who is told afterwards.
+    fn work(&mut self, queue: &Receiver<Job>) -> Option<SyncSender<()>> {
+        let mut asked = None;
+        while asked.is_none() {
+            let Ok(first) = queue.recv() else { break };
             let mut group = Vec::new();
             let mut sweeps = Vec::new();
             for job in std::iter::once(first).chain(std::iter::from_fn(|| queue.try_recv().ok())).take(GROUP) {
                 match job {
                     Job::Commit(batch, answer) => group.push((batch, answer)),
                     Job::Sweep(now, limit, answer) => sweeps.push((now, limit, answer)),
+                    Job::Close(answer) => asked = Some(answer),
                 }
             }
             self.commit_group(group);
@@ -138,6 +155,7 @@ impl Desk {
         {
             self.stop(&cause);
         }
+        asked
     }
 
     /// Every batch of the group gets its own answer, all of them after the sync.
