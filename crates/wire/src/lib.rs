@@ -22,6 +22,7 @@ use jeton_core::token::Told;
 use jeton_core::world::{Need, Stop, World};
 use std::sync::Arc;
 
+pub mod accept;
 pub mod admin;
 pub mod cors;
 pub mod decode;
