@@ -146,6 +146,7 @@ impl Game {
 
     /// What surrounds the next decision.
     pub(crate) fn around(&mut self) -> Around {
+        self.model.latest = self.model.latest.max(self.now);
         around(&mut self.chance, self.now)
     }
 
@@ -241,7 +242,7 @@ impl Game {
         if let Ask::About(ask) = ask {
             self.looked_at_token(at, ask, &response)?;
         }
-        self.unchanged(ask, outcome.as_ref(), &response)?;
+        self.unchanged((at, ask), outcome.as_ref(), &response)?;
         let mut looked = Looked { status: response.status().as_u16(), token: None, refresh: None };
         if let Ask::Token(ask) = ask
             && looked.status == 200
@@ -258,12 +259,17 @@ impl Game {
     }
 
     /// A request changes no row but that of a family, whatever becomes of it.
-    fn unchanged(&mut self, ask: &Ask, outcome: Option<&Outcome>, response: &Response<Bytes>) -> Result<(), Broken> {
+    fn unchanged(
+        &mut self,
+        (at, ask): (usize, &Ask),
+        outcome: Option<&Outcome>,
+        response: &Response<Bytes>,
+    ) -> Result<(), Broken> {
         if self.plant == Plant::WriteOnRefusal && response.status().is_client_error() && self.chance.once_in(5) {
             self.write_stray();
         }
         let refresh = self.reply_field(ask.house(), response, &ReplySource::RefreshToken);
-        self.unchanged_but_families(ask, outcome, (response, refresh.as_deref()))
+        self.unchanged_but_families((at, ask), outcome, (response, refresh.as_deref()))
     }
 
     /// A field of a token answer.
