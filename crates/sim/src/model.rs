@@ -58,11 +58,22 @@ pub struct House {
     pub first_key: usize,
 }
 
+/// How a client goes about tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Habit {
+    /// Now so, now otherwise.
+    Any,
+    /// It keeps each until five minutes before its end. Nobody else meddles with it.
+    Saves,
+}
+
 /// A client and what it keeps for itself.
 #[derive(Clone, Debug)]
 pub struct Party {
     /// Its realm.
     pub house: usize,
+    /// How it goes about tokens.
+    pub habit: Habit,
     /// Its record.
     pub states: History<Client>,
     /// The token that it keeps until near its end.

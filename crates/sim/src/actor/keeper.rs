@@ -51,7 +51,7 @@ fn begin(game: &mut Game) -> Result<(), Broken> {
         settings.with_client_credentials == WithClientCredentials::Rotating
             && !game.model.live_secrets(*party, game.now).is_empty()
     };
-    let parties: Vec<usize> = (0..game.model.parties.len()).filter(begins).collect();
+    let parties: Vec<usize> = game.ordinary().into_iter().filter(begins).collect();
     let Some(party) = game.chance.choose(&parties) else { return Ok(()) };
     let ask = proper(game, party);
     spoil_commit(game);

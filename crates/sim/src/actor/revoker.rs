@@ -32,7 +32,7 @@ pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
 fn about(game: &mut Game, token: usize, wish: Wish) -> Result<(), Broken> {
     let owner = game.model.tokens[token].party;
     let house = game.model.parties[owner].house;
-    let others: Vec<usize> = (0..game.model.parties.len()).filter(|party| game.model.parties[*party].house == house).collect();
+    let others: Vec<usize> = game.ordinary().into_iter().filter(|party| game.model.parties[*party].house == house).collect();
     let asker = if game.chance.once_in(4) { *game.chance.pick(&others) } else { owner };
     let mut by = proper(game, asker);
     if game.chance.once_in(10) {
