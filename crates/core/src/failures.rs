@@ -66,6 +66,10 @@ impl Failures {
 
     /// Counts one failure. `Err` says when the next one is answered as such: the budget was spent, and this one cost nothing.
     pub fn count(&self, claim: &Claim<'_>) -> Result<(), Pace> {
+        // Neither budget pays for what the other one refuses.
+        if let Some(pace) = self.spent(claim) {
+            return Err(pace);
+        }
         claim.budgets().try_for_each(|budget| {
             let mut shard = self.shard(&budget);
             shard.budget(budget.place).take(claim.now, &budget.rate).map_err(|wait| budget.pace(claim, wait))
@@ -188,13 +192,15 @@ mod tests {
         assert_eq!(failures.spent(&claim("192.0.2.1", Some("a"), 5)).map(|pace| pace.reset), Some(15));
         // Neither another client nor another source pays for it.
         assert_eq!((0..2).map(|_| count("192.0.2.1", Some("b"), 0)).collect::<Vec<_>>(), [Ok(()); 2]);
-        assert_eq!(count("192.0.2.1", Some("c"), 0), Err(("failures-of-source", 12)));
+        assert!((0..3).all(|_| count("192.0.2.1", Some("c"), 0) == Err(("failures-of-source", 12))));
         assert_eq!(count("192.0.2.1", None, 0), Err(("failures-of-source", 12)));
         assert_eq!(count("192.0.2.2", Some("a"), 0), Ok(()));
         assert_eq!(failures.count(&Claim { realm: Key::from_bytes([2; 16]), ..claim("192.0.2.1", Some("a"), 0) }), Ok(()));
         // It fills again.
         assert_eq!(count("192.0.2.1", Some("a"), 20), Ok(()));
         assert!(count("192.0.2.1", Some("a"), 20).is_err());
+        // What one budget refused has cost the other nothing.
+        assert_eq!((0..3).map(|_| count("192.0.2.1", Some("c"), 56)).collect::<Vec<_>>(), [Ok(()); 3]);
     }
 
     #[test]

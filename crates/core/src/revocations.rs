@@ -16,6 +16,7 @@ type Dead = BTreeMap<(Key, Revoked), Time>;
 pub struct Revocations {
     /// How many there are; nearly always none, and then nothing is looked up.
     living: AtomicUsize,
+    most: usize,
     shards: [RwLock<Dead>; SHARDS],
 }
 
@@ -26,7 +27,19 @@ impl Revocations {
     /// Nothing is revoked.
     #[must_use]
     pub fn new() -> Self {
-        Self { living: AtomicUsize::new(0), shards: std::array::from_fn(|_| RwLock::default()) }
+        Self::with_room_for(Self::MOST)
+    }
+
+    /// Nothing is revoked, and requests may add so many.
+    #[must_use]
+    pub fn with_room_for(most: usize) -> Self {
+        Self { living: AtomicUsize::new(0), most, shards: std::array::from_fn(|_| RwLock::default()) }
+    }
+
+    /// Whether no request may add to them.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.count() >= self.most
     }
 
     /// How many there are.

@@ -207,6 +207,7 @@ impl Engine {
                 facts.web_origins.push((*realm, origin.clone(), holder.is_some()));
             }
             Need::Records => facts.patience = Patience::Waits,
+            Need::Suspension(found) => (facts.suspension, facts.patience) = (Some(*found), Patience::Waits),
             Need::SlowHash { .. } | Need::KeyPair(_) => {}
         }
         Ok(())

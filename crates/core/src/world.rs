@@ -83,6 +83,8 @@ pub struct Facts {
     pub slow_hashes: Vec<(String, [u8; 32], bool)>,
     /// Key pairs that were made.
     pub key_pairs: Vec<KeyPair>,
+    /// A client that an earlier run found to be suspended, where it could not write that down.
+    pub suspension: Option<Suspension>,
     /// Whether this run may wait for the store.
     pub patience: Patience,
     /// Why what was needed could not be found out: a decision that still needs it ends with this fault, in its caller's dialect.
@@ -97,6 +99,17 @@ pub enum Patience {
     None,
     /// It runs where waiting is allowed, so it may read and change records.
     Waits,
+}
+
+/// A client that is to be suspended because it wastes tokens. The request that led to it was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspension {
+    /// The client.
+    pub client: Key,
+    /// So many tokens it asked for in vain.
+    pub wasted: u64,
+    /// How it is held back where it cannot be suspended.
+    pub pace: Pace,
 }
 
 /// A fresh key pair, made outside.
@@ -149,6 +162,8 @@ pub enum Need {
     KeyPair(Algorithm),
     /// Records are to be changed: the decision is to run again where it may wait for them.
     Records,
+    /// A client is to be suspended: the same, without judging the request anew.
+    Suspension(Suspension),
 }
 
 impl std::fmt::Debug for Need {
@@ -160,6 +175,7 @@ impl std::fmt::Debug for Need {
             Self::SlowHash { .. } => "Need(slow hash)",
             Self::KeyPair(_) => "Need(key pair)",
             Self::Records => "Need(records)",
+            Self::Suspension(_) => "Need(records for a suspension)",
         })
     }
 }

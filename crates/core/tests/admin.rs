@@ -10,9 +10,8 @@ use jeton_core::client_auth::{Credentials, Known};
 use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{Issuer, Key, Label, RealmName, RequestId, Time};
 use jeton_core::record::{
-    AccessTokenFormat, AccessTokenSettings, Actor, AudienceRule, BasicEncoding, ClaimRow, ClaimShape, ClaimSource, Client,
-    FailureSettings, JournalEntry, KeySettings, Permission, RealmSettings, RefreshSettings, Retention, ScopeSettings, Staleness,
-    ThriftSettings, client_by_id, realm_by_name,
+    AccessTokenFormat, Actor, ClaimRow, ClaimShape, ClaimSource, Client, JournalEntry, Permission, RealmSettings, client_by_id,
+    realm_by_name,
 };
 use jeton_core::run::{Caller, Engine};
 use jeton_core::store::Changing;
@@ -44,18 +43,7 @@ fn claims() -> Vec<ClaimRow> {
 }
 
 fn settings(format: AccessTokenFormat) -> RealmSettings {
-    RealmSettings {
-        access_token: AccessTokenSettings { lifetime: 3600, format, audience: AudienceRule::Resources },
-        refresh_token_lifetime: 3600,
-        refresh_token: RefreshSettings::default(),
-        scope: ScopeSettings::default(),
-        basic: BasicEncoding::Form,
-        staleness: Staleness::default(),
-        keys: KeySettings::default(),
-        retention: Retention::default(),
-        thrift: ThriftSettings::default(),
-        failures: FailureSettings::default(),
-    }
+    RealmSettings { refresh_token_lifetime: 3600, ..RealmSettings::new(3600, format) }
 }
 
 impl Desk {

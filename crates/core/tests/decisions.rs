@@ -86,18 +86,7 @@ fn realm() -> Realm {
         status: Status::Active,
         not_before: Time::default(),
         permissions: BTreeSet::new(),
-        settings: RealmSettings {
-            access_token: AccessTokenSettings { lifetime: 3600, format: jwt(), audience: AudienceRule::Resources },
-            refresh_token_lifetime: 86_400,
-            refresh_token: RefreshSettings::default(),
-            scope: ScopeSettings::default(),
-            basic: BasicEncoding::Form,
-            staleness: Staleness::default(),
-            keys: KeySettings::default(),
-            retention: Retention::default(),
-            thrift: ThriftSettings::default(),
-            failures: FailureSettings::default(),
-        },
+        settings: RealmSettings { refresh_token_lifetime: 86_400, ..RealmSettings::new(3600, jwt()) },
     }
 }
 

@@ -183,6 +183,7 @@ async fn meet(node: &Arc<Node>, moment: &Moment, need: Need, mut facts: Facts) -
             Ok(facts)
         }
         Need::Records => Ok(Facts { patience: Patience::Waits, ..facts }),
+        Need::Suspension(found) => Ok(Facts { suspension: Some(found), patience: Patience::Waits, ..facts }),
         Need::KeyPair(algorithm) => {
             facts.key_pairs.push(apart(move || key_pair(algorithm)).await??);
             Ok(facts)

@@ -7,7 +7,7 @@ use crate::request::Moment;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jeton_core::name::Key;
-use jeton_core::notice::{self, Attempt};
+use jeton_core::notice::{self, Attempt, Quiet};
 use jeton_core::record::WebhookTarget;
 use jeton_core::refusal::Fault;
 use jeton_core::world::Facts;
@@ -28,13 +28,19 @@ pub async fn tell(node: Weak<Node>) {
         Err(_) => return tracing::error!("webhooks cannot be told"),
     };
     let (busy, room) = (Arc::new(Mutex::new(BTreeSet::new())), Arc::new(Semaphore::new(UNDER_WAY)));
+    let mut quiet = Quiet::default();
     loop {
         tokio::time::sleep(PACE).await;
         let Some(node) = node.upgrade() else { return };
         let reader = Arc::clone(&node);
-        let due = apart(move || reader.engine.read(chance::now(), |reader| notice::due(reader, chance::now()))).await;
+        let looking = apart(move || {
+            let due = reader.engine.read(chance::now(), |reader| notice::due(reader, chance::now(), &mut quiet))?;
+            Ok((due, quiet))
+        });
         // A store that is silent is told of by the follower; what waits for webhooks waits in it.
-        for webhook in due.unwrap_or_default() {
+        let (due, seen) = looking.await.unwrap_or_default();
+        quiet = seen;
+        for webhook in due {
             let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { break };
             if !busy.lock().unwrap_or_else(PoisonError::into_inner).insert(webhook) {
                 continue;

@@ -2,14 +2,14 @@
 
 use crate::chance::Chance;
 use crate::keys;
-use crate::model::{HeldKey, HeldSecret, History, House, Model, Party};
+use crate::model::{Habit, HeldKey, HeldSecret, History, House, Model, Party};
 use crate::node::slow_hash;
 use jeton_core::name::{ClientId, Issuer, Key, Label, Mount, RealmName, ResourceIdentifier, Scope, ScopeToken, Time, Title};
 use jeton_core::record::{
-    AccessTokenFormat, ApiKey, AudienceRule, AuthMethod, Client, ClientKind, ClientSecret, GrantName, KeyPurpose, KeySettings,
-    KeyState, Operation, Permission, Placement, Profile, Realm, RealmSettings, RefreshSettings, ResourceServer, Rotation,
-    ScopeEntry, ScopeMeaning, ScopeOmitted, SecretHash, SigningKeyRecord, Status, ThriftPolicy, ThriftSettings,
-    WithClientCredentials,
+    AccessTokenFormat, ApiKey, AudienceRule, AuthMethod, Client, ClientKind, ClientSecret, FailureSettings, GrantName,
+    KeyPurpose, KeySettings, KeyState, Operation, Permission, Placement, Profile, Realm, RealmSettings, RefreshSettings,
+    ResourceServer, Rotation, ScopeEntry, ScopeMeaning, ScopeOmitted, SecretHash, SigningKeyRecord, Status, ThriftPolicy,
+    ThriftSettings, WithClientCredentials,
 };
 use jeton_core::snapshot::DataKeys;
 use jeton_core::store::Records;
@@ -100,10 +100,14 @@ impl Maker<'_> {
         };
         settings.keys = KeySettings { rotate_after: *self.chance.pick(&[400, 3000, 90 * 86_400]), publish_ahead: 300 };
         if self.chance.once_in(2) {
-            settings.thrift = ThriftSettings { policy: ThriftPolicy::Coalesce, patience: 4, ..ThriftSettings::default() };
+            use ThriftPolicy::{Coach, Coalesce, Limit, Observe, Off, Suspend};
+            let policy = *self.chance.pick(&[Off, Observe, Coach, Coalesce, Coalesce, Coalesce, Limit, Suspend]);
+            // Where somebody could be refused for it, nobody but a saver asks often.
+            let patience = if policy >= Limit { 24 } else { 4 };
+            settings.thrift = ThriftSettings { policy, patience, ..ThriftSettings::default() };
         }
-        // All of the game comes from one address and guesses at every step; core/tests/decisions/failures.rs has the budgets.
-        settings.failures.per_client = 0;
+        let (per_client, per_source) = *self.chance.pick(&[(0, 1), (4, 10), (4, 10), (30, 300)]);
+        settings.failures = FailureSettings { per_client, per_source, seconds: 60 };
         settings
     }
 
@@ -290,7 +294,12 @@ pub fn plan(dialects: &Dialects, maker: &mut Maker<'_>) -> Model {
         let house = maker.house(number, dialect);
         // In some deployments the same ids are taken in every realm.
         let suffix = if maker.chance.once_in(2) { String::new() } else { format!(".{number}") };
-        for (id, confidential) in [("alpha", true), ("beta", true), ("mobile", false)] {
+        for (id, habit, confidential) in [
+            ("alpha", Habit::Any, true),
+            ("beta", Habit::Any, true),
+            ("mobile", Habit::Any, false),
+            ("saver", Habit::Saves, true),
+        ] {
             let id = format!("{id}{suffix}");
             let mut held = Vec::new();
             let kind = match confidential {
@@ -301,12 +310,15 @@ pub fn plan(dialects: &Dialects, maker: &mut Maker<'_>) -> Model {
                 }
                 false => ClientKind::Public,
             };
-            let client = maker.client(&house, &id, kind);
+            let mut client = maker.client(&house, &id, kind);
+            if habit == Habit::Saves {
+                client.grants = BTreeSet::from([GrantName::ClientCredentials]);
+            }
             let party = model.parties.len();
             model.secrets.extend(held.into_iter().map(|(key, value)| HeldSecret { key, party, value }));
             let (key, value) = maker.api_key(&client, "first");
             model.api_keys.push(HeldKey { party, value, states: History::new(0, key) });
-            model.parties.push(Party { house: number, states: History::new(0, client), token: None, refresh: None });
+            model.parties.push(Party { house: number, habit, states: History::new(0, client), token: None, refresh: None });
         }
         model.houses.push(house);
     }

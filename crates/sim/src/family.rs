@@ -31,8 +31,8 @@ pub struct HeldFamily {
     pub idle_until: Time,
     /// Its end.
     pub ends_at: Time,
-    /// Whether it was revoked.
-    pub revoked: bool,
+    /// The change that revoked it.
+    pub revoked: Option<u64>,
 }
 
 /// What a refresh token that is shown is in its family.
@@ -50,7 +50,7 @@ impl HeldFamily {
     /// Whether it may still be used by somebody.
     #[must_use]
     pub fn lives(&self, now: Time) -> bool {
-        !self.revoked && now < self.idle_until && now < self.ends_at
+        self.revoked.is_none() && now < self.idle_until && now < self.ends_at
     }
 
     /// What this token is in the family now.
@@ -82,10 +82,10 @@ impl Model {
 }
 
 impl Game {
-    /// After a request: no row but a family's has changed, and that one as it should.
+    /// After a request to a node: no row but a family's has changed, and that one as it should.
     pub(crate) fn unchanged_but_families(
         &mut self,
-        ask: &Ask,
+        (node, ask): (usize, &Ask),
         outcome: Option<&Outcome>,
         (response, refresh): (&Response<Bytes>, Option<&str>),
     ) -> Result<(), Broken> {
@@ -104,7 +104,7 @@ impl Game {
             (Some(Outcome::Issued | Outcome::Coached), Some((family, value))) => {
                 return self.used((*family, value), refresh, families);
             }
-            (Some(Outcome::Refused(Why::RefreshTokenReplayed)), _) => return self.replayed(shown, families),
+            (Some(Outcome::Refused(Why::RefreshTokenReplayed)), _) => return self.replayed(node, shown, families),
             (Some(Outcome::Faulted(_)), Some((family, value))) => return self.found((*family, value), families),
             (Some(Outcome::Faulted(_)), None) => matches!(ask, Ask::Token(_)),
             _ => false,
@@ -141,20 +141,9 @@ impl Game {
         }
         family.idle_until = now.plus_seconds(settings.idle_lifetime);
         if !known {
-            let (party, scope, issued_at, expires_at) = (family.party, family.scope.clone(), family.issued_at, family.ends_at);
-            let (value, audience, family) = (came.to_owned(), Vec::new(), Some(at));
-            self.model.refresh_tokens.push(Token {
-                value,
-                party,
-                scope,
-                audience,
-                issued_at,
-                expires_at,
-                kid: None,
-                revoked: None,
-                in_time: true,
-                family,
-            });
+            let life = (family.issued_at, family.ends_at);
+            let token = Token::refresh(came.to_owned(), family.party, family.scope.clone(), life);
+            self.model.refresh_tokens.push(Token { family: Some(at), ..token });
         }
         self.is_stored(at)?;
         self.digest.1 = digest;
@@ -162,7 +151,7 @@ impl Game {
     }
 
     /// An old refresh token was shown: its family is revoked, in the store too.
-    fn replayed(&mut self, shown: Option<(usize, String)>, digest: [u8; 32]) -> Result<(), Broken> {
+    fn replayed(&mut self, node: usize, shown: Option<(usize, String)>, digest: [u8; 32]) -> Result<(), Broken> {
         let right = shown.filter(|(at, value)| {
             let family = &self.model.families[*at];
             family.lives(self.now) && family.shown(value, &self.model.refresh_settings(*at), self.now) == Shown::Replay
@@ -170,7 +159,10 @@ impl Game {
         let Some((at, _)) = right else {
             return Err(Broken::new(watch::ONE_SUCCESSOR, "what is no replay was called one"));
         };
-        self.model.families[at].revoked = true;
+        let change = self.model.next_change();
+        let family = &mut self.model.families[at];
+        family.revoked = Some(change);
+        self.nodes[node].made(family.key, change);
         self.replays += 1;
         self.is_stored(at)?;
         self.digest.1 = digest;
@@ -182,6 +174,7 @@ impl Game {
         let key = self.model.families[at].key;
         let Some(row) = self.stored::<TokenFamily>(|row| row.key == key).pop() else { return Ok(()) };
         let (now, settings) = (self.now, self.model.refresh_settings(at));
+        let change = self.model.next_change();
         let family = &mut self.model.families[at];
         let shown = family.shown(value, &settings, now);
         let rotated = row.generation == family.tokens.len() as u64 + 1;
@@ -189,7 +182,7 @@ impl Game {
             family.tokens.push(None);
         }
         if shown == Shown::Replay && row.revoked_at.is_some() {
-            family.revoked = true;
+            family.revoked.get_or_insert(change);
         }
         (family.waits_since, family.idle_until) = (row.rotated_at, row.idle_until);
         self.is_stored(at)?;
@@ -204,9 +197,9 @@ impl Game {
             let gone = self.now >= family.idle_until || self.now >= family.ends_at;
             return if gone { Ok(()) } else { Err(Broken::new(watch::NOTHING_IS_LOST, "a living family is gone")) };
         };
-        if row.generation != family.tokens.len() as u64 || row.revoked_at.is_some() != family.revoked {
+        if row.generation != family.tokens.len() as u64 || row.revoked_at.is_some() != family.revoked.is_some() {
             let what = format!(
-                "the row is at {} ({:?}), the tokens at {} ({})",
+                "the row is at {} ({:?}), the tokens at {} ({:?})",
                 row.generation,
                 row.revoked_at,
                 family.tokens.len(),
@@ -230,7 +223,7 @@ impl Game {
             waits_since: None,
             idle_until: self.now.plus_seconds(settings.idle_lifetime),
             ends_at: self.now.plus_seconds(settings.lifetime),
-            revoked: false,
+            revoked: None,
         });
         self.is_stored(self.model.families.len() - 1)?;
         Ok(self.model.families.len() - 1)

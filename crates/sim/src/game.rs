@@ -1,11 +1,12 @@
 //! The game is a deployment in motion: its store, its nodes, what should be, and the one way to send a request and look at the answer.
 
 use crate::ask::Ask;
+use crate::budget::{self, Budgets};
 use crate::chance::Chance;
 use crate::deployment::{self, Maker};
 use crate::model::Model;
 use crate::node::{Answered, Node};
-use crate::oracle;
+use crate::oracle::{self, Verdict};
 use crate::plant::{self, Plant, PlantedStore};
 use crate::scribe::Scribe;
 use crate::spell;
@@ -20,6 +21,7 @@ use jeton_core::world::{Facts, Random, World};
 use jeton_wire::dialect::{Dialect, Dialects, ReplySource};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A deployment in motion.
@@ -50,7 +52,10 @@ pub struct Game {
     pub calls: usize,
     /// How many tokens were handed out again.
     pub repeats: usize,
-    late: Vec<Ask>,
+    late: Vec<(IpAddr, Ask)>,
+    pub(crate) budgets: Budgets,
+    /// How often the right secret passed where wrong ones had been too many.
+    pub passes: usize,
     pub(crate) plant: Plant,
     pub(crate) digest: ([u8; 32], [u8; 32]),
     /// How often a refresh token rotated.
@@ -66,13 +71,14 @@ pub(crate) struct Around {
     random: Random,
     request_id: RequestId,
     facts: Facts,
+    source: IpAddr,
     now: Time,
 }
 
 impl Around {
     /// The world.
     pub(crate) fn world(&self) -> World<'_> {
-        World { now: self.now, random: &self.random, request_id: &self.request_id, source: World::INSIDE, facts: &self.facts }
+        World { now: self.now, random: &self.random, request_id: &self.request_id, source: self.source, facts: &self.facts }
     }
 }
 
@@ -120,6 +126,8 @@ impl Game {
             calls: 0,
             repeats: 0,
             late: Vec::new(),
+            budgets: Budgets::default(),
+            passes: 0,
             dialects,
             plant,
             digest: ([0; 32], [0; 32]),
@@ -140,12 +148,13 @@ impl Game {
     /// Four clients that can ask for tokens.
     fn some_clients(&mut self) -> Vec<usize> {
         let can_ask = |party: &usize| matches!(self.model.parties[*party].states.latest().kind, ClientKind::Confidential { .. });
-        let all: Vec<usize> = (0..self.model.parties.len()).filter(can_ask).collect();
+        let all: Vec<usize> = self.ordinary().into_iter().filter(can_ask).collect();
         (0..4).map(|_| *self.chance.pick(&all)).collect()
     }
 
     /// What surrounds the next decision.
     pub(crate) fn around(&mut self) -> Around {
+        self.model.latest = self.model.latest.max(self.now);
         around(&mut self.chance, self.now)
     }
 
@@ -165,6 +174,7 @@ impl Game {
         if self.weather == Weather::Fair {
             self.scribe.note(format!("node {node} dies and starts again"));
             self.nodes[node] = self.start_node();
+            self.budgets.forget(node);
         }
     }
 
@@ -179,15 +189,20 @@ impl Game {
 
     /// Sends a request. It may come late, or twice; nothing comes back if it is on its way or its answer is lost.
     pub(crate) fn send(&mut self, who: &str, ask: &Ask) -> Result<Option<Looked>, Broken> {
+        self.send_from(budget::home(&self.model, ask), who, ask)
+    }
+
+    /// The same, from this address.
+    pub(crate) fn send_from(&mut self, source: IpAddr, who: &str, ask: &Ask) -> Result<Option<Looked>, Broken> {
         match self.chance.below(25) {
             0 => {
-                self.late.push(ask.clone());
+                self.late.push((source, ask.clone()));
                 return Ok(None);
             }
-            1 => self.late.push(ask.clone()),
+            1 => self.late.push((source, ask.clone())),
             _ => {}
         }
-        self.deliver(who, ask)
+        self.deliver(who, source, ask)
     }
 
     /// Lets some request arrive that was delayed or doubled on its way, whatever has changed since.
@@ -196,31 +211,36 @@ impl Game {
             return Ok(());
         }
         let at = self.chance.below(self.late.len());
-        let ask = self.late.swap_remove(at);
-        self.deliver("Somebody, some time ago,", &ask).map(drop)
+        let (source, ask) = self.late.swap_remove(at);
+        self.deliver("Somebody, some time ago,", source, &ask).map(drop)
     }
 
     /// Brings a request to some node, looks at the answer, and remembers what it brought.
-    fn deliver(&mut self, who: &str, ask: &Ask) -> Result<Option<Looked>, Broken> {
+    fn deliver(&mut self, who: &str, source: IpAddr, ask: &Ask) -> Result<Option<Looked>, Broken> {
         let at = self.chance.below(self.nodes.len());
         let dialects = Arc::clone(&self.dialects);
         let dialect = dialects.by_name(&self.model.houses[ask.house()].realm.dialect).expect("a built-in dialect");
         let request = spell::request(ask, &self.model.houses[ask.house()], dialect, &mut self.chance);
         let mut request = request;
-        if self.plant == Plant::MixRealms {
-            self.mix(&mut request);
+        match self.plant {
+            Plant::MixRealms => self.mix(&mut request),
+            Plant::ForgetFailures if self.weather == Weather::Fair => self.nodes[at] = self.start_node(),
+            _ => {}
         }
-        let verdict = oracle::judge(&self.model, &self.nodes[at], self.now, ask);
+        let asked = (at, ask, source);
+        let verdict = self.with_budgets(asked, oracle::judge(&self.model, &self.nodes[at], self.now, ask));
+        let spent = self.is_spent(at, ask, source);
         let opinions = match ask {
             Ask::Token(ask) => oracle::token_opinions(&self.model, &self.nodes[at], self.now, ask),
             _ => Vec::new(),
         };
         // A commit that was spoilt beforehand may become this request's.
         let weather = if self.store.has_plans() { Weather::Outage } else { self.weather };
-        let around = self.around();
+        let around = Around { source, ..self.around() };
         let answered = self.nodes[at].serve(&around.world(), &request);
         let title = format!("{who} {} at node {at}", ask.describe());
         let (response, event) = match answered {
+            Answered::Answer(response, event) if self.plant == Plant::LockOut && spent => plant::lock_out(response, event),
             Answered::Answer(response, event) => self.spoil(response, event),
             Answered::Unavailable(fault) => {
                 self.scribe.exchange(&title, self.now, &request, None);
@@ -232,6 +252,8 @@ impl Game {
         let seen = Seen { model: &self.model, ask, verdict, weather, dialect, response: &response, event: event.as_ref() };
         seen.check()?;
         let outcome = event.map(|event| event.outcome);
+        self.counted(asked, outcome.as_ref())?;
+        self.passes += usize::from(spent && verdict == Verdict::Pass && response.status() == 200);
         match &outcome {
             Some(Outcome::Refused(why)) => drop(self.reasons.insert(why.row().id)),
             Some(Outcome::Repeated) => self.repeats += 1,
@@ -241,7 +263,7 @@ impl Game {
         if let Ask::About(ask) = ask {
             self.looked_at_token(at, ask, &response)?;
         }
-        self.unchanged(ask, outcome.as_ref(), &response)?;
+        self.unchanged((at, ask), outcome.as_ref(), &response)?;
         let mut looked = Looked { status: response.status().as_u16(), token: None, refresh: None };
         if let Ask::Token(ask) = ask
             && looked.status == 200
@@ -258,12 +280,17 @@ impl Game {
     }
 
     /// A request changes no row but that of a family, whatever becomes of it.
-    fn unchanged(&mut self, ask: &Ask, outcome: Option<&Outcome>, response: &Response<Bytes>) -> Result<(), Broken> {
+    fn unchanged(
+        &mut self,
+        (at, ask): (usize, &Ask),
+        outcome: Option<&Outcome>,
+        response: &Response<Bytes>,
+    ) -> Result<(), Broken> {
         if self.plant == Plant::WriteOnRefusal && response.status().is_client_error() && self.chance.once_in(5) {
             self.write_stray();
         }
         let refresh = self.reply_field(ask.house(), response, &ReplySource::RefreshToken);
-        self.unchanged_but_families(ask, outcome, (response, refresh.as_deref()))
+        self.unchanged_but_families((at, ask), outcome, (response, refresh.as_deref()))
     }
 
     /// A field of a token answer.
@@ -347,7 +374,7 @@ impl Game {
 fn around(chance: &mut Chance, now: Time) -> Around {
     let request_id = RequestId::parse(&chance.text(24)).expect("letters and digits");
     let seed: [u8; 32] = chance.bytes();
-    Around { random: Random::from_seed(seed), request_id, facts: Facts::default(), now }
+    Around { random: Random::from_seed(seed), request_id, facts: Facts::default(), source: World::INSIDE, now }
 }
 
 /// A client but for how its secrets are kept.

@@ -73,20 +73,8 @@ impl Game {
             return Ok(known);
         }
         let lifetime = self.model.houses[self.model.parties[party].house].realm.settings.refresh_token_lifetime;
-        let (scope, issued_at) = (with.scope.clone(), with.issued_at);
-        let expires_at = issued_at.plus_seconds(lifetime);
-        let mut token = Token {
-            value,
-            party,
-            scope,
-            audience: Vec::new(),
-            issued_at,
-            expires_at,
-            kid: None,
-            revoked: None,
-            in_time: true,
-            family: None,
-        };
+        let life = (with.issued_at, with.issued_at.plus_seconds(lifetime));
+        let mut token = Token::refresh(value, party, with.scope.clone(), life);
         if with.family.is_some() {
             token.family = Some(self.begun(&token)?);
         }

@@ -5,6 +5,7 @@
 //! conversation. A failing seed comes with its conversation as a transcript that can be saved as a case.
 
 pub mod ask;
+pub mod budget;
 pub mod chance;
 pub mod deployment;
 pub mod family;

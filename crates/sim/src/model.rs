@@ -58,11 +58,22 @@ pub struct House {
     pub first_key: usize,
 }
 
+/// How a client goes about tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Habit {
+    /// Now so, now otherwise.
+    Any,
+    /// It keeps each until five minutes before its end. Nobody else meddles with it.
+    Saves,
+}
+
 /// A client and what it keeps for itself.
 #[derive(Clone, Debug)]
 pub struct Party {
     /// Its realm.
     pub house: usize,
+    /// How it goes about tokens.
+    pub habit: Habit,
     /// Its record.
     pub states: History<Client>,
     /// The token that it keeps until near its end.
@@ -119,6 +130,13 @@ pub struct Token {
 }
 
 impl Token {
+    /// A refresh token that lives from one time to the other: it is for no API, and no key signed it.
+    #[must_use]
+    pub fn refresh(value: String, party: usize, scope: Scope, (issued_at, expires_at): (Time, Time)) -> Self {
+        let (audience, kid, revoked, in_time, family) = (Vec::new(), None, None, true, None);
+        Self { value, party, scope, audience, issued_at, expires_at, kid, revoked, in_time, family }
+    }
+
     /// By this a node remembers that it ended the token itself.
     #[must_use]
     pub fn mark(&self) -> Key {
@@ -133,6 +151,8 @@ impl Token {
 pub struct Model {
     /// Number of the last change.
     pub change: u64,
+    /// The latest time that the clock has shown: what had ended then is forgotten, and a clock that is set back does not bring it back.
+    pub latest: Time,
     /// The realms.
     pub houses: Vec<House>,
     /// The clients.

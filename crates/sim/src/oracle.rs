@@ -160,13 +160,17 @@ pub fn lives(model: &Model, node: &Node, now: Time, token: &Token) -> Verdict {
     if now >= token.expires_at {
         return Verdict::Refuse;
     }
-    // Its family's end reaches every reader within a second, and some sooner.
-    if token.family.is_some_and(|family| model.families[family].revoked) {
-        return Verdict::Either;
-    }
     let mut parts = vec![client_part(model, node, token)];
-    if let Some(change) = token.revoked {
-        parts.push(if change <= node.knows(token.mark()) { Verdict::Refuse } else { Verdict::Either });
+    // A node knows what it ended itself, and what others did as soon as it follows. What the clock once showed as ended need not be
+    // known any more.
+    let family = token.family.map(|family| &model.families[family]);
+    for (revoked, mark) in [
+        (token.revoked, token.mark()),
+        (family.and_then(|family| family.revoked), family.map_or(token.mark(), |family| family.key)),
+    ] {
+        let Some(change) = revoked else { continue };
+        let knows = change <= node.knows(mark) && model.latest < token.expires_at;
+        parts.push(if knows { Verdict::Refuse } else { Verdict::Either });
     }
     if let AccessTokenFormat::Jwt { .. } = house.realm.settings.access_token.format {
         let states = house.keys.since(node.knows(house.realm.key));

@@ -2,10 +2,13 @@
 //!
 //! None of them is in the product: a store that lies between the engine and the real one, or an answer that is changed on its way.
 
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use jeton_core::event::{Event, Outcome};
 use jeton_core::name::Key;
 use jeton_core::name::Time;
 use jeton_core::record::{Kind, Value};
-use jeton_core::refusal::Fault;
+use jeton_core::refusal::{Fault, Why};
 use jeton_core::store::{Batch, Change, CommitError, MemoryStore, Position, Reading, Row, Scan, Store, View};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -40,6 +43,14 @@ pub enum Plant {
     MixRealms,
     /// A successor signs as soon as it is published.
     HurryKeys,
+    /// The end of a family is written and never read.
+    HideFamilyEnds,
+    /// A node forgets who failed.
+    ForgetFailures,
+    /// Where failures are too many, the right secret is refused, too.
+    LockOut,
+    /// Who says that it keeps its tokens does not.
+    KeepNothing,
     /// A key that retires is read as one whose tokens have all ended.
     EndKeys,
 }
@@ -65,8 +76,13 @@ struct PlantedView<'a> {
 }
 
 impl PlantedView<'_> {
-    fn shows(&self, kind: &Kind) -> bool {
-        self.plant != Plant::HideRevocations || kind.name != "revocation"
+    fn shows(&self, kind: &Kind, row: &Row) -> bool {
+        let hides = match self.plant {
+            Plant::HideRevocations => true,
+            Plant::HideFamilyEnds => String::from_utf8_lossy(&row.body).contains(r#""family""#),
+            _ => false,
+        };
+        kind.name != "revocation" || !hides
     }
 
     fn bend(&self, kind: &Kind, mut row: Row) -> Row {
@@ -103,11 +119,17 @@ impl PlantedView<'_> {
 
 impl View for PlantedView<'_> {
     fn get(&mut self, kind: &'static Kind, key: Key) -> Result<Option<Row>, Fault> {
-        Ok(self.inner.get(kind, key)?.filter(|_| self.shows(kind)).map(|row| self.bend(kind, row)))
+        Ok(self.inner.get(kind, key)?.filter(|row| self.shows(kind, row)).map(|row| self.bend(kind, row)))
     }
 
     fn scan(&mut self, scan: &Scan) -> Result<Vec<Row>, Fault> {
-        Ok(self.inner.scan(scan)?.into_iter().filter(|_| self.shows(scan.kind)).map(|row| self.bend(scan.kind, row)).collect())
+        Ok(self
+            .inner
+            .scan(scan)?
+            .into_iter()
+            .filter(|row| self.shows(scan.kind, row))
+            .map(|row| self.bend(scan.kind, row))
+            .collect())
     }
 }
 
@@ -143,6 +165,18 @@ impl Store for PlantedStore {
     fn sweep(&self, now: Time, limit: usize) -> Result<usize, Fault> {
         self.inner.sweep(now, limit)
     }
+}
+
+/// An answer to whoever has the right secret as if it had none.
+#[must_use]
+pub fn lock_out(mut response: Response<Bytes>, mut event: Option<Event>) -> (Response<Bytes>, Option<Event>) {
+    if response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        if let Some(event) = &mut event {
+            event.outcome = Outcome::Refused(Why::ClientTooManyFailures);
+        }
+    }
+    (response, event)
 }
 
 /// A row that nobody decided to write.

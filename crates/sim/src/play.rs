@@ -29,6 +29,8 @@ pub struct Played {
     pub replays: usize,
     /// Tokens that were handed out again.
     pub repeats: usize,
+    /// How often the right secret passed where wrong ones had been too many.
+    pub passes: usize,
     /// The exact reasons of every refusal.
     pub reasons: BTreeSet<&'static str>,
 }
@@ -51,6 +53,7 @@ pub fn play(seed: u64, plant: Plant) -> Played {
         rotations: game.rotations,
         replays: game.replays,
         repeats: game.repeats,
+        passes: game.passes,
         reasons: game.reasons,
     }
 }

@@ -1,7 +1,7 @@
 //! The watch holds what must always be true, and says which of it is not.
 
 use crate::ask::{Ask, GrantAsk, Nonsense};
-use crate::model::Model;
+use crate::model::{Habit, Model};
 use crate::oracle::Verdict;
 use bytes::Bytes;
 use http::Response;
@@ -56,6 +56,12 @@ pub const VERIFIES_AHEAD: &str = "verifies-ahead";
 pub const KEY_OUTLIVES_TOKENS: &str = "key-outlives-tokens";
 /// A refresh token has one successor, a revoked family never refreshes, and only a replay is called one.
 pub const ONE_SUCCESSOR: &str = "one-successor";
+/// The right secret passes, however many wrong ones came before it from wherever.
+pub const RIGHT_SECRET_PASSES: &str = "right-secret-passes";
+/// A source that fails too often is told to wait, and only such a one.
+pub const GUESSES_ARE_BOUNDED: &str = "guesses-are-bounded";
+/// Whoever keeps its tokens until five minutes before their end is left alone by every policy.
+pub const SAVERS_ARE_LEFT_ALONE: &str = "savers-are-left-alone";
 /// What was acknowledged stays.
 pub const NOTHING_IS_LOST: &str = "nothing-is-lost";
 
@@ -92,9 +98,27 @@ pub struct Seen<'a> {
 impl Seen<'_> {
     /// Looks at status, event and texts of an answer.
     pub fn check(&self) -> Result<(), Broken> {
+        self.left_alone()?;
         self.rights()?;
         self.one_event()?;
         self.no_raw_value()
+    }
+
+    /// Whoever keeps its tokens is neither told nor refused anything.
+    fn left_alone(&self) -> Result<(), Broken> {
+        let Ask::Token(ask) = self.ask else { return Ok(()) };
+        let party = self.model.party(ask.house, &ask.client_id).map(|party| &self.model.parties[party]);
+        if party.is_none_or(|party| party.habit != Habit::Saves) {
+            return Ok(());
+        }
+        let outcome = self.event.map(|event| &event.outcome);
+        let told = ["link", "ratelimit", "ratelimit-policy"].iter().any(|name| self.response.headers().contains_key(*name));
+        match outcome {
+            Some(Outcome::Coached | Outcome::Repeated | Outcome::Refused(Why::ThriftLimited | Why::ClientSuspended)) => {}
+            _ if !told => return Ok(()),
+            _ => {}
+        }
+        Err(Broken::new(SAVERS_ARE_LEFT_ALONE, format!("{} is told {outcome:?}", ask.client_id)))
     }
 
     fn rights(&self) -> Result<(), Broken> {
@@ -103,6 +127,10 @@ impl Seen<'_> {
         let behind = matches!(outcome, Some(Outcome::Faulted(Fault::Unavailable(cause))) if [CLOCK_BEHIND, TOKEN_OF_LATER, LOST].contains(&cause.as_str()));
         if status >= 500 && !(status == 503 && (behind || self.weather == Weather::Outage)) {
             return Err(Broken::new(NO_FAULT, format!("status {status}: {:?}", self.event)));
+        }
+        let held_back = matches!(outcome, Some(Outcome::Refused(Why::ClientTooManyFailures | Why::ApiKeyTooManyFailures)));
+        if held_back && self.verdict == Verdict::Pass {
+            return Err(Broken::new(RIGHT_SECRET_PASSES, format!("a right request is held back with {status}")));
         }
         let passed = status == 200;
         let wrong = match self.verdict {

@@ -46,7 +46,7 @@ fn play_all(first: u64, seeds: u64, look: impl Fn(&Played) + Sync) {
 fn promises_hold_whatever_happens() {
     let (tokens, calls, seeds) = (AtomicU64::new(0), AtomicU64::new(0), setting("SIM_SEEDS", SEEDS));
     let (rotations, replays) = (AtomicU64::new(0), AtomicU64::new(0));
-    let repeats = AtomicU64::new(0);
+    let (repeats, passes) = (AtomicU64::new(0), AtomicU64::new(0));
     let reasons = Mutex::new(BTreeSet::new());
     play_all(setting("SIM_FIRST", 0), seeds, |played| {
         tokens.fetch_add(played.tokens as u64, Ordering::Relaxed);
@@ -54,19 +54,24 @@ fn promises_hold_whatever_happens() {
         rotations.fetch_add(played.rotations as u64, Ordering::Relaxed);
         replays.fetch_add(played.replays as u64, Ordering::Relaxed);
         repeats.fetch_add(played.repeats as u64, Ordering::Relaxed);
+        passes.fetch_add(played.passes as u64, Ordering::Relaxed);
         reasons.lock().expect("nobody panics while holding it").extend(played.reasons.iter().copied());
     });
     let (tokens, calls, reasons) = (tokens.into_inner(), calls.into_inner(), reasons.into_inner().expect("all have ended"));
     let few = "too little happens to prove anything";
     assert!(seeds < SEEDS || tokens >= 5 * seeds, "{tokens} tokens in {seeds} seeds: {few}");
     assert!(seeds < SEEDS || calls >= 3 * seeds, "{calls} calls passed in {seeds} seeds: {few}");
-    let repeats = repeats.into_inner();
+    let (repeats, passes) = (repeats.into_inner(), passes.into_inner());
+    assert!(
+        seeds < SEEDS || passes >= seeds / 8,
+        "{passes} right secrets passed after too many wrong ones in {seeds} seeds: {few}"
+    );
     assert!(seeds < SEEDS || repeats >= seeds, "{repeats} tokens were handed out again in {seeds} seeds: {few}");
     assert!(seeds < SEEDS || reasons.len() >= REASONS, "{} reasons in {seeds} seeds: {few}: {reasons:?}", reasons.len());
     let (rotations, replays) = (rotations.into_inner(), replays.into_inner());
     assert!(seeds < SEEDS || rotations >= seeds, "{rotations} rotations in {seeds} seeds: {few}");
     assert!(seeds < SEEDS || replays >= seeds / 8, "{replays} replays in {seeds} seeds: {few}");
-    println!("{rotations} rotations, {replays} replays");
+    println!("{rotations} rotations, {replays} replays, {passes} right secrets after too many wrong ones");
     println!("{seeds} seeds, {tokens} tokens, {repeats} of them again, {calls} calls, {} reasons: {reasons:?}", reasons.len());
 }
 
@@ -110,6 +115,10 @@ fn planted_faults_are_noticed() {
         (Plant::LeakSecret, watch::NO_RAW_VALUE),
         (Plant::ReviveFamilies, watch::RIGHTS),
         (Plant::ForgetRotations, watch::RIGHTS),
+        (Plant::HideFamilyEnds, watch::RIGHTS),
+        (Plant::ForgetFailures, watch::GUESSES_ARE_BOUNDED),
+        (Plant::LockOut, watch::RIGHT_SECRET_PASSES),
+        (Plant::KeepNothing, watch::SAVERS_ARE_LEFT_ALONE),
         (Plant::LoseEvents, watch::ONE_EVENT),
         (Plant::MixRealms, watch::ONE_EVENT),
         (Plant::HurryKeys, watch::VERIFIES_AHEAD),

@@ -1,7 +1,8 @@
 //! Decoding reads a request's bytes by the realm's dialect and hands the core a canonical request, or says why it cannot.
 
+use crate::accept;
 use crate::dialect::{Dialect, RequestBody};
-use crate::encode::SIGNED_ANSWER;
+use crate::encode::{PLAIN_ANSWER, SIGNED_ANSWER};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -71,19 +72,11 @@ pub fn about_token(dialect: &Dialect, realm: &RealmState, request: &Request<Byte
             _ => {}
         }
     }
-    if accepts_signed(request.headers()) {
+    // RFC 9701 §4: the media type in the Accept header asks for a signed answer.
+    if accept::prefers(request.headers(), SIGNED_ANSWER, PLAIN_ANSWER) {
         canonical.form = AnswerForm::Signed;
     }
     Ok(canonical)
-}
-
-/// RFC 9701 §4: the media type in the Accept header asks for a signed answer.
-fn accepts_signed(headers: &HeaderMap) -> bool {
-    let lists = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    lists.flat_map(|list| list.split(',')).any(|item| {
-        let media = item.split(';').next().unwrap_or_default().trim();
-        media.eq_ignore_ascii_case(SIGNED_ANSWER)
-    })
 }
 
 /// Whether a query string names something that must never stand in a log.

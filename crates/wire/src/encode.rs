@@ -64,6 +64,8 @@ fn append_value(field: &ReplyField, issued: &Issued, body: &mut Vec<u8>) -> Opti
     Some(())
 }
 
+/// The media type of a plain answer about a token (RFC 7662 §2.2).
+pub const PLAIN_ANSWER: &str = "application/json";
 /// The media type of a signed answer about a token (RFC 9701 §5).
 pub const SIGNED_ANSWER: &str = "application/token-introspection+jwt";
 
@@ -71,7 +73,7 @@ pub const SIGNED_ANSWER: &str = "application/token-introspection+jwt";
 #[must_use]
 pub fn about_token(form: AnswerForm, answer: Vec<u8>) -> Response<Bytes> {
     let media = match form {
-        AnswerForm::Json => "application/json",
+        AnswerForm::Json => PLAIN_ANSWER,
         AnswerForm::Signed => SIGNED_ANSWER,
     };
     private(StatusCode::OK, HeaderValue::from_static(media), answer)

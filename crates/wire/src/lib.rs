@@ -22,6 +22,7 @@ use jeton_core::token::Told;
 use jeton_core::world::{Need, Stop, World};
 use std::sync::Arc;
 
+pub mod accept;
 pub mod admin;
 pub mod cors;
 pub mod decode;
@@ -32,7 +33,7 @@ pub mod route;
 pub mod transcript;
 
 /// The methods of the endpoints, as `Allow` names them.
-const TOKEN_METHODS: &str = "POST, OPTIONS";
+const POST_METHODS: &str = "POST, OPTIONS";
 const DOCUMENT_METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// What a request led to.
@@ -130,7 +131,7 @@ impl Wire {
         }
         // RFC 6749 §3.2: the client MUST use POST.
         if asked.request.method() != Method::POST {
-            return asked.wrong_method("token", TOKEN_METHODS);
+            return asked.wrong_method("token", POST_METHODS);
         }
         let request = match decode::token_request(asked.dialect, asked.state, asked.request) {
             Ok(request) => request,
@@ -159,7 +160,7 @@ impl Wire {
             Ok(false) => Openness::Foreign,
             Err(stop) => return asked.stop("token", stop, None),
         };
-        let response = cors::options(asked.request, TOKEN_METHODS, openness);
+        let response = cors::options(asked.request, POST_METHODS, openness);
         Served::Answer(response, Some(asked.event("token", None, Outcome::Permitted, None)))
     }
 
@@ -248,12 +249,17 @@ impl Wire {
 }
 
 impl Asked<'_> {
-    /// The request about a token, or its refusal.
+    /// The request about a token, or what is answered without one.
     #[expect(clippy::result_large_err, reason = "it is answered at once, on the stack of one request")]
     fn about_token(&self, endpoint: &'static str) -> Result<AboutToken, Served> {
+        // RFC 9110 §9.3.7: OPTIONS is answered everywhere. Pages of other origins may ask nothing here.
+        if cors::asks_options(self.request) {
+            let response = cors::options(self.request, POST_METHODS, Openness::Foreign);
+            return Err(Served::Answer(response, Some(self.event(endpoint, None, Outcome::Permitted, None))));
+        }
         // RFC 7662 §2.1, RFC 7009 §2.1: the client sends an HTTP POST request.
         if self.request.method() != Method::POST {
-            return Err(self.wrong_method(endpoint, "POST"));
+            return Err(self.wrong_method(endpoint, POST_METHODS));
         }
         decode::about_token(self.dialect, self.state, self.request).map_err(|why| self.refuse(endpoint, why, None))
     }

@@ -3,10 +3,7 @@
 use super::act::{ADMIN_REALM, ADMIN_RESOURCE, Act};
 use super::{AREAS, AdminStop, show};
 use crate::name::{Issuer, Label, Mount, RealmName, ResourceIdentifier, ScopeToken, Time, Title};
-use crate::record::{
-    AccessTokenFormat, AccessTokenSettings, AudienceRule, BasicEncoding, FailureSettings, KeySettings, Placement, Profile, Realm,
-    RealmSettings, RefreshSettings, ResourceServer, Retention, ScopeEntry, ScopeSettings, Staleness, Status, ThriftSettings,
-};
+use crate::record::{AccessTokenFormat, Placement, Profile, Realm, RealmSettings, ResourceServer, ScopeEntry, Status};
 use crate::snapshot::RealmState;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -78,21 +75,6 @@ fn realm(act: &mut Act<'_, '_>, issuer: &Issuer) -> Result<Realm, AdminStop> {
         status: Status::Active,
         not_before: Time::default(),
         permissions: BTreeSet::new(),
-        settings: RealmSettings {
-            access_token: AccessTokenSettings {
-                lifetime: LIFETIME,
-                format: AccessTokenFormat::Opaque,
-                audience: AudienceRule::Resources,
-            },
-            refresh_token_lifetime: LIFETIME,
-            refresh_token: RefreshSettings::default(),
-            scope: ScopeSettings::default(),
-            basic: BasicEncoding::Form,
-            staleness: Staleness::default(),
-            keys: KeySettings::default(),
-            retention: Retention::default(),
-            thrift: ThriftSettings::default(),
-            failures: FailureSettings::default(),
-        },
+        settings: RealmSettings { refresh_token_lifetime: LIFETIME, ..RealmSettings::new(LIFETIME, AccessTokenFormat::Opaque) },
     })
 }

@@ -83,7 +83,7 @@ fn end_family(act: &mut Act<'_, '_>, token: &FamilyToken) -> Result<Value, Admin
     let realm: Option<Realm> = act.records.read(family.realm)?;
     let realm = realm.ok_or_else(|| AdminStop::NotFound(NOT_OURS.into()))?;
     act.may_change(&realm)?;
-    if !token.is_of(&token::state_of(act, &realm)?, family.client) {
+    if !token.is_of(&token::state_of(act, &realm)?) {
         return Err(AdminStop::NotFound(NOT_OURS.into()));
     }
     // Where nobody used it for too long, an access token of it may live on.

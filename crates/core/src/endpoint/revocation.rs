@@ -5,7 +5,6 @@ use crate::client_auth::{Known, Recognized, recognize};
 use crate::event::Concerned;
 use crate::record::{Revoked, TokenFamily};
 use crate::refusal::{Fault, Why};
-use crate::revocations::Revocations;
 use crate::store::Changing;
 use crate::token::{FamilyToken, Revoking, genuine, revoke, revoke_family};
 use crate::world::{Stop, World};
@@ -71,9 +70,7 @@ fn end(
     if dead {
         return Ok(Ending::Nothing);
     }
-    if known.memory.revocations.count() >= Revocations::MOST {
-        return Err(Fault::Unavailable("too many revoked tokens have not ended yet".into()).into());
-    }
+    room(known)?;
     Ok(match revoke(change.records()?, world, realm.key, &token)? {
         Revoking::Done => Ending::Revoked,
         Revoking::Ended => {
@@ -92,9 +89,13 @@ fn end_family(
     (asker, token): (&Recognized, &FamilyToken),
 ) -> Result<Ending, Stop> {
     let (realm, client) = (known.realm.realm.key, asker.client().key);
+    // RFC 7009 §2.2: invalid tokens do not cause an error, and no reading either.
+    if !token.is_of(known.realm) {
+        return Ok(Ending::Nothing);
+    }
     let records = change.records()?;
     let family: Option<TokenFamily> = records.read(token.family)?;
-    let Some(family) = family.filter(|family| family.realm == realm && token.is_of(known.realm, family.client)) else {
+    let Some(family) = family.filter(|family| family.realm == realm) else {
         return Ok(Ending::Nothing);
     };
     if family.client != client {
@@ -108,6 +109,17 @@ fn end_family(
         }
         return Ok(Ending::Nothing);
     }
+    if world.now < family.access_until {
+        room(known)?;
+    }
     revoke_family(records, world, family.key)?;
     Ok(Ending::Revoked)
+}
+
+/// Whether one more revocation may be kept in mind.
+fn room(known: Known<'_>) -> Result<(), Fault> {
+    match known.memory.revocations.is_full() {
+        true => Err(Fault::Unavailable("too many revoked tokens have not ended yet".into())),
+        false => Ok(()),
+    }
 }

@@ -8,14 +8,14 @@ use crate::refusal::Why;
 use crate::store::Changing;
 use crate::thrift::{Asking, Kept, Rules, Verdict, Want};
 use crate::token::{Issue, Issued, Refresh, Told, digest_of_access, mint};
-use crate::world::{Consequence, Stop, World};
+use crate::world::{Consequence, Need, Stop, Suspension, World};
 use std::sync::Arc;
 
 /// Makes the tokens of an issue in a client's own name, unless the client asks too often. Tokens count from the time in `from`.
 pub(super) fn issue(
     known: Known<'_>,
     asked: &Asked<'_>,
-    change: &mut Changing<'_, '_>,
+    change: &Changing<'_, '_>,
     from: &World<'_>,
     issue: Issue,
 ) -> Result<Issued, Stop> {
@@ -34,7 +34,10 @@ pub(super) fn issue(
         rules: &rules,
     };
     let good = |kept: &Kept| is_good(asked, &rules, &issue, kept) && kept.expires_at <= expiry(asked, from);
-    match known.memory.thrift.ask(&asking, good) {
+    // A request that was judged already is not counted again.
+    let judged = asked.world.facts.suspension.filter(|judged| judged.client == client.key);
+    let verdict = judged.map(|Suspension { wasted, pace, .. }| Verdict::Suspend(wasted, pace));
+    match verdict.unwrap_or_else(|| known.memory.thrift.ask(&asking, good)) {
         Verdict::Pass => mint(asked.realm, from, issue),
         Verdict::Coach(pace) => {
             let kept = may_repeat(&rules, &issue).then(|| keep(asked, from, &issue));
@@ -54,12 +57,12 @@ pub(super) fn issue(
             told: Told::Repeated(pace),
         }),
         Verdict::Limit(pace) => Err(Stop::RefuseFor(Why::ThriftLimited, pace)),
-        // Where nothing can be written, the client is only held back.
-        Verdict::Suspend(_, pace) if matches!(change, Changing::Later(Some(_))) => Err(Stop::RefuseFor(Why::ThriftLimited, pace)),
-        Verdict::Suspend(wasted, _) => {
-            change.records()?;
-            Err(Stop::RefuseAnd(Why::ClientSuspended, Consequence::SuspendClient(client.key, wasted)))
-        }
+        Verdict::Suspend(wasted, pace) => Err(match change {
+            // Where nothing can be written, the client is only held back.
+            Changing::Later(Some(_)) => Stop::RefuseFor(Why::ThriftLimited, pace),
+            Changing::Later(None) => Stop::Need(Need::Suspension(Suspension { client: client.key, wasted, pace })),
+            Changing::Now(_) => Stop::RefuseAnd(Why::ClientSuspended, Consequence::SuspendClient(client.key, wasted)),
+        }),
     }
 }
 

@@ -34,15 +34,14 @@ fn exchange(asked: &Asked<'_>, change: &mut Changing<'_, '_>) -> Result<Issue, S
 
 fn of_family(asked: &Asked<'_>, change: &mut Changing<'_, '_>, token: &FamilyToken) -> Result<Issue, Stop> {
     let (client, settings, now) = (asked.client.client(), &asked.realm.realm.settings, asked.world.now);
-    let records = change.records()?;
-    let Some(family) = records.read::<TokenFamily>(token.family)? else {
-        // One of ours whose family has ended and was swept away, or none.
-        let was_ours = token.is_of(asked.realm, client.key);
-        return Err(if was_ours { Why::RefreshTokenExpired } else { Why::RefreshTokenInvalid }.into());
-    };
-    if family.realm != asked.realm.realm.key || !token.is_of(asked.realm, family.client) {
+    // RFC 6749 §10.10: a guess costs no reading.
+    if !token.is_of(asked.realm) {
         return Err(Why::RefreshTokenInvalid.into());
     }
+    let records = change.records()?;
+    // This realm made it; where its family is not known any more, that has ended and was swept away.
+    let family: Option<TokenFamily> = records.read(token.family)?;
+    let family = family.filter(|family| family.realm == asked.realm.realm.key).ok_or(Why::RefreshTokenExpired)?;
     // RFC 6749 §6: the refresh token is bound to the client to which it was issued.
     if family.client != client.key {
         return Err(Why::RefreshTokenForeign.into());

@@ -15,6 +15,7 @@ use crate::snapshot::DataKeys;
 use crate::store::{Order, Place, Reader, Records};
 use crate::world::World;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// For so long a claimed message belongs to the node that claimed it; longer than an attempt may take.
 const CLAIM_SECONDS: i64 = 60;
@@ -53,20 +54,34 @@ enum Source {
     Audit(u64),
 }
 
+/// The blocks of the audit trail, behind one and up to another, in which there was nothing for a webhook: one of a quiet realm is not
+/// looked for in the same blocks again.
+#[derive(Clone, Debug, Default)]
+pub struct Quiet(BTreeMap<Key, (u64, u64)>);
+
 /// The webhooks that have something to be told now.
-pub fn due(reader: &mut Reader<'_>, now: Time) -> Result<Vec<Key>, Fault> {
+pub fn due(reader: &mut Reader<'_>, now: Time, quiet: &mut Quiet) -> Result<Vec<Key>, Fault> {
     let mut due = Vec::new();
     let last: Option<AuditSeal> = reader.scan(blocks(), None, Order::Descending, 1)?.pop();
     let last = last.map_or(0, |block| block.sequence);
-    for webhook in reader.scan::<Webhook>(webhooks(), None, Order::Ascending, super::MOST_WEBHOOKS)? {
+    let all: Vec<Webhook> = reader.scan(webhooks(), None, Order::Ascending, super::MOST_WEBHOOKS)?;
+    quiet.0.retain(|key, _| all.iter().any(|webhook| webhook.key == *key));
+    for webhook in all {
         let progress: Option<WebhookProgress> = reader.read(webhook.key)?;
         let waits = progress.as_ref().is_some_and(|progress| now < progress.next_at);
         if webhook.switch == WebhookSwitch::Off || waits {
             continue;
         }
-        let audit = webhook.kinds.contains(&NoticeKind::Audit) && progress.is_none_or(|progress| progress.audit_after < last);
-        if audit || reader.find::<Delivery>(deliveries_of(webhook.key))?.is_some() {
+        let blocks_left = (progress.map_or(0, |progress| progress.audit_after), last);
+        let asks = webhook.kinds.contains(&NoticeKind::Audit) && blocks_left.0 < last;
+        if reader.find::<Delivery>(deliveries_of(webhook.key))?.is_some() {
             due.push(webhook.key);
+        } else if asks && quiet.0.get(&webhook.key) != Some(&blocks_left) {
+            let next: Vec<AuditSeal> = reader.scan(blocks(), Some(behind(blocks_left.0)), Order::Ascending, MOST_BLOCKS)?;
+            match told_at_once(&webhook, &next) {
+                Some(_) => due.push(webhook.key),
+                None => drop(quiet.0.insert(webhook.key, blocks_left)),
+            }
         }
     }
     Ok(due)
@@ -100,15 +115,9 @@ pub fn claim(records: &mut Records<'_>, world: &World<'_>, data: &DataKeys, webh
 /// The next blocks for a webhook: up to and with the first that has a record for it. With the place and the key of the last.
 fn audit(records: &mut Records<'_>, data: &DataKeys, webhook: &Webhook, after: u64) -> Result<Option<(u64, Key, String)>, Fault> {
     let signer = signer(data)?;
-    let shown = webhook.realm.map_or(Shown::All, Shown::Realm);
-    let place = Place { values: vec![Column::Integer(after.cast_signed())], key: Key::from_bytes([255; 16]) };
-    let next: Vec<AuditSeal> = records.scan(blocks(), Some(place), Order::Ascending, MOST_BLOCKS)?;
-    let found = next.iter().position(|block| block.entries.iter().any(|entry| shown.includes(entry.realm)));
-    let count = match found {
-        Some(at) => at + 1,
-        None if next.len() == MOST_BLOCKS => MOST_BLOCKS,
-        None => return Ok(None),
-    };
+    let shown = shown(webhook);
+    let next: Vec<AuditSeal> = records.scan(blocks(), Some(behind(after)), Order::Ascending, MOST_BLOCKS)?;
+    let Some(count) = told_at_once(webhook, &next) else { return Ok(None) };
     let mut lines: Vec<Value> = Vec::with_capacity(ENTRIES);
     for block in &next[..count] {
         lines.extend(lines_of(block, shown, &signer, |key| records.read::<Audit>(key))?);
@@ -118,6 +127,21 @@ fn audit(records: &mut Records<'_>, data: &DataKeys, webhook: &Webhook, after: u
     let at = last.key.created_at().to_rfc3339();
     let body = json!({ "type": "audit", "timestamp": at, "data": { "lines": lines } }).to_string();
     Ok(Some((last.sequence, last.key, body)))
+}
+
+/// How many of the next blocks are one message; none if nothing in them is for this webhook yet.
+fn told_at_once(webhook: &Webhook, next: &[AuditSeal]) -> Option<usize> {
+    let shown = shown(webhook);
+    let found = next.iter().position(|block| block.entries.iter().any(|entry| shown.includes(entry.realm)));
+    found.map(|at| at + 1).or_else(|| (next.len() == MOST_BLOCKS).then_some(MOST_BLOCKS))
+}
+
+fn shown(webhook: &Webhook) -> Shown {
+    webhook.realm.map_or(Shown::All, Shown::Realm)
+}
+
+fn behind(block: u64) -> Place {
+    Place { values: vec![Column::Integer(block.cast_signed())], key: Key::from_bytes([255; 16]) }
 }
 
 /// Writes down what became of a message: it was taken, or why not.

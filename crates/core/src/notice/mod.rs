@@ -6,7 +6,7 @@
 mod dispatch;
 mod signature;
 
-pub use dispatch::{Attempt, FAILING_SECONDS, claim, due, settle};
+pub use dispatch::{Attempt, FAILING_SECONDS, Quiet, claim, due, settle};
 pub use signature::{SECRET_PREFIX, SecretError, parse_secret, secret_text, signature};
 
 use crate::name::{ClientId, Key, Time};

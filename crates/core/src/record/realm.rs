@@ -108,6 +108,25 @@ pub struct RealmSettings {
     pub failures: FailureSettings,
 }
 
+impl RealmSettings {
+    /// Access tokens of this life in seconds and of this format; the defaults of everything else.
+    #[must_use]
+    pub fn new(lifetime: i64, format: AccessTokenFormat) -> Self {
+        Self {
+            access_token: AccessTokenSettings { lifetime, format, audience: AudienceRule::default() },
+            refresh_token_lifetime: thirty_days(),
+            refresh_token: RefreshSettings::default(),
+            scope: ScopeSettings::default(),
+            basic: BasicEncoding::default(),
+            staleness: Staleness::default(),
+            keys: KeySettings::default(),
+            retention: Retention::default(),
+            thrift: ThriftSettings::default(),
+            failures: FailureSettings::default(),
+        }
+    }
+}
+
 /// How the signing keys of a realm rotate by themselves, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

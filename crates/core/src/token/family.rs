@@ -90,7 +90,7 @@ impl TokenFamily {
     /// The refresh token that goes with what is issued now.
     #[must_use]
     pub fn refresh(&self) -> Refresh {
-        Refresh::OfFamily { family: self.key, generation: self.generation, client: self.client }
+        Refresh::OfFamily { family: self.key, generation: self.generation }
     }
 }
 

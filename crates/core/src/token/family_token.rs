@@ -1,8 +1,9 @@
 //! The refresh token of a family names its family and generation and proves both: of all of them only one number is stored.
 //!
 //! Form: `jrf_` and 64 characters of base64url: the family's key (16 bytes), the generation (8 bytes, big-endian), and a proof
-//! (24 bytes), a keyed hash by the realm's key over family, generation and client. It is always the same token for the same
-//! generation, so that a client whose answer was lost gets it again without its being kept.
+//! (24 bytes), a keyed hash by the realm's key over both. It is always the same token for the same generation, so that a client
+//! whose answer was lost gets it again without its being kept. The proof needs no record, so that a guess costs no reading; whose
+//! the token is stands in the family.
 
 use crate::name::Key;
 use crate::record::TokenFamily;
@@ -34,16 +35,16 @@ impl FamilyToken {
         Some(Self { family: Key::from_bytes(*family), generation: u64::from_be_bytes(*generation), proof })
     }
 
-    /// Whether this realm made it for this client. Whether it is still good stands in the family.
+    /// Whether this realm made it. Whose it is, and whether it is still good, stands in the family.
     #[must_use]
-    pub fn is_of(&self, realm: &RealmState, client: Key) -> bool {
-        constant_time_eq(&self.proof, &proof(realm, self.family, self.generation, client))
+    pub fn is_of(&self, realm: &RealmState) -> bool {
+        constant_time_eq(&self.proof, &proof(realm, self.family, self.generation))
     }
 }
 
 /// The refresh token of the family's present generation.
-pub(super) fn present(realm: &RealmState, (family, generation, client): (Key, u64, Key)) -> String {
-    let proof = proof(realm, family, generation, client);
+pub(super) fn present(realm: &RealmState, family: Key, generation: u64) -> String {
+    let proof = proof(realm, family, generation);
     let bytes = [&family.as_bytes()[..], &generation.to_be_bytes(), &proof].concat();
     format!("{PREFIX}{}", b64::encode(&bytes))
 }
@@ -51,11 +52,11 @@ pub(super) fn present(realm: &RealmState, (family, generation, client): (Key, u6
 /// The refresh token of the family's present generation, for whoever may hand it out.
 #[must_use]
 pub fn refresh_token_of(realm: &RealmState, family: &TokenFamily) -> String {
-    present(realm, (family.key, family.generation, family.client))
+    present(realm, family.key, family.generation)
 }
 
-fn proof(realm: &RealmState, family: Key, generation: u64, client: Key) -> [u8; PROOF] {
-    let mac = realm.family_mac.mac(&[family.as_bytes(), &generation.to_be_bytes(), client.as_bytes()]);
+fn proof(realm: &RealmState, family: Key, generation: u64) -> [u8; PROOF] {
+    let mac = realm.family_mac.mac(&[family.as_bytes(), &generation.to_be_bytes()]);
     let mut proof = [0; PROOF];
     proof.copy_from_slice(&mac[..PROOF]);
     proof

@@ -44,8 +44,6 @@ pub enum Refresh {
         family: Key,
         /// Its generation.
         generation: u64,
-        /// The client for which it is.
-        client: Key,
     },
 }
 
@@ -123,7 +121,7 @@ pub fn mint(realm: &RealmState, world: &World<'_>, issue: Issue) -> Result<Issue
         Refresh::None => None,
         Refresh::Same(token) => Some(token.clone()),
         Refresh::Sealed => Some(refresh::seal(realm, world, &issue)),
-        Refresh::OfFamily { family, generation, client } => Some(family_token::present(realm, (*family, *generation, *client))),
+        Refresh::OfFamily { family, generation } => Some(family_token::present(realm, *family, *generation)),
     };
     let (expires_in, told) = (settings.access_token.lifetime, Told::Nothing);
     Ok(Issued { access_token, expires_in, refresh_token, scope: issue.scope, asked: issue.asked, told })

@@ -25,7 +25,7 @@ impl Desk {
         self.engine.transact(&chance.world(&Facts::default()), |records, _| decide(records)).expect("it is done")
     }
 
-    fn seal(&self) -> usize {
+    pub(crate) fn seal(&self) -> usize {
         self.runs.set(self.runs.get() + 1);
         let mut chance = chance(self.runs.get());
         chance.now = Time::from_seconds(self.now.get());

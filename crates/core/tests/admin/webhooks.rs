@@ -3,7 +3,7 @@
 use super::{Desk, chance};
 use jeton_core::chain;
 use jeton_core::name::{Key, Time};
-use jeton_core::notice::{self, Attempt};
+use jeton_core::notice::{self, Attempt, Quiet};
 use jeton_core::record::{Actor, Delivery, Lookup, Webhook, webhooks};
 use jeton_core::store::Order;
 use jeton_core::world::Facts;
@@ -26,7 +26,7 @@ impl Desk {
 
     fn due(&self) -> usize {
         let now = Time::from_seconds(self.now.get());
-        self.engine.read(now, |reader| notice::due(reader, now)).expect("read").len()
+        self.engine.read(now, |reader| notice::due(reader, now, &mut Quiet::default())).expect("read").len()
     }
 
     fn claim(&self) -> Option<Attempt> {
@@ -99,23 +99,14 @@ fn a_node_that_dies_with_a_message_delays_it_and_does_not_lose_it() {
 #[test]
 fn the_audit_trail_is_told_block_by_block_and_is_never_given_up() {
     let desk = Desk::told(&["audit"]);
-    let seal = || {
-        desk.runs.set(desk.runs.get() + 1);
-        let mut chance = chance(desk.runs.get());
-        chance.now = Time::from_seconds(desk.now.get());
-        let facts = Facts::default();
-        let sealed =
-            desk.engine.transact(&chance.world(&facts), |records, world| chain::seal(records, world, desk.engine.data()));
-        sealed.expect("sealed")
-    };
-    assert!(seal() > 0 && desk.due() == 1);
+    assert!(desk.seal() > 0 && desk.due() == 1);
     let first = desk.claim().expect("a block");
     desk.settle(&first, Err("no connection could be made"));
     // Ten days later everything is still there, and the webhook is shown as failing.
     desk.now.set(desk.now.get() + 10 * 86_400);
     assert_eq!(desk.shown()["status"], "failing");
     desk.run("client.set", json!({"realm": "acme", "client": "build-7", "title": "Later"}));
-    seal();
+    desk.seal();
     let mut verifier = chain::Verifier::new(chain::Expected::default());
     for (number, id) in [(1, Some(&first.id)), (2, None)] {
         let attempt = desk.claim().expect("a block");
@@ -131,6 +122,41 @@ fn the_audit_trail_is_told_block_by_block_and_is_never_given_up() {
     assert!(desk.claim().is_none());
     let report = verifier.finish();
     assert_eq!((report.blocks, report.findings.len(), report.withheld), (2, 0, 0));
+}
+
+#[test]
+fn a_webhook_of_a_quiet_realm_is_due_only_when_there_is_something_for_it() {
+    let desk = Desk::furnished();
+    desk.run("realm.create", json!({"realm": "quiet", "issuer": "https://quiet.acme.example"}));
+    let url = "https://hooks.acme.example/jeton";
+    desk.run("webhook.create", json!({"name": "siem", "url": url, "kind": ["audit"], "secret": SECRET, "realm": "quiet"}));
+    desk.seal();
+    while let Some(attempt) = desk.claim() {
+        desk.settle(&attempt, Ok(()));
+    }
+    let mut quiet = Quiet::default();
+    let mut due = |desk: &Desk| {
+        let now = Time::from_seconds(desk.now.get());
+        desk.engine.read(now, |reader| notice::due(reader, now, &mut quiet)).expect("read").len()
+    };
+    assert_eq!(due(&desk), 0);
+    // The realm beside it is busy.
+    for title in ["One", "Two", "Three"] {
+        desk.run("client.set", json!({"realm": "acme", "client": "build-7", "title": title}));
+        assert!(desk.seal() > 0);
+        let before = desk.engine.store().position().expect("a position");
+        assert_eq!((due(&desk), due(&desk), desk.claim().is_none()), (0, 0, true));
+        assert_eq!(desk.engine.store().position().expect("a position"), before, "something was written");
+    }
+    desk.run("resource.create", json!({"realm": "quiet", "resource": "https://api.quiet.example"}));
+    assert!(desk.seal() > 0);
+    assert_eq!((due(&desk), due(&desk)), (1, 1), "until it is told");
+    let attempt = desk.claim().expect("the blocks up to its own");
+    let body: Value = serde_json::from_str(&attempt.body).expect("JSON");
+    let blocks = body["data"]["lines"].as_array().expect("lines").iter().filter(|line| line["hash"].is_string());
+    assert!(blocks.count() >= 4, "the chain has no gap: {body:#}");
+    desk.settle(&attempt, Ok(()));
+    assert_eq!(due(&desk), 0);
 }
 
 #[test]

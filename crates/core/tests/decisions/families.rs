@@ -1,6 +1,8 @@
 //! Families of refresh tokens: what every use of one, right or wrong, late or twice, leaves behind.
 
 use super::*;
+use jeton_core::endpoint::{AboutToken, AnswerForm, Ending, introspect, revoke_token};
+use jeton_core::revocations::Revocations;
 use jeton_core::store::{Order, Records};
 use jeton_core::token::{Holder, check, use_family};
 
@@ -387,6 +389,69 @@ fn only_a_family_needs_records() {
         });
         assert_eq!(rows::<TokenFamily>(&house).len(), usize::from(needs));
     }
+}
+
+#[test]
+fn a_guess_costs_no_reading() {
+    let house = house(|_, _| {});
+    let token = begin(&house, 5);
+    let guess = format!("{}{}", &token[..67], if token.ends_with('A') { "B" } else { "A" });
+    let state = house.state();
+    let end = |token: &str| {
+        let known = house.engine.known(&state);
+        let about = AboutToken {
+            credentials: body(Some(SECRET)).credentials,
+            token: Some(Presented::new(token)),
+            form: AnswerForm::Json,
+        };
+        let refresh_token = Some(Presented::new(token));
+        let asked = TokenRequest { grant_type: Some("refresh_token".into()), refresh_token, ..body(Some(SECRET)) };
+        with_world(NOW, 7, |world| {
+            let mut later = Changing::later(world.facts);
+            [
+                super::token(known, world, &mut later, &asked).map(drop).map_err(|stopped| stopped.stop),
+                introspect(known, world, &mut later, &about).map(drop).map_err(|stopped| stopped.stop),
+                revoke_token(known, world, &mut later, &about).map(drop).map_err(|stopped| stopped.stop),
+            ]
+        })
+    };
+    assert_eq!(end(&guess), [Err(Stop::Refuse(Why::RefreshTokenInvalid)), Ok(()), Ok(())]);
+    let read = || Err(Stop::Need(jeton_core::world::Need::Records));
+    assert_eq!(end(&token), [read(), read(), read()]);
+    // What this realm made is told apart from a guess although its family is gone.
+    house.write(|records, house| {
+        let gone = records.read::<TokenFamily>(family(house).key)?.expect("the family");
+        records.delete(&gone);
+        Ok(())
+    });
+    assert_eq!(refresh(&house, &token), Err(Why::RefreshTokenExpired));
+    assert_eq!(refresh(&house, &guess), Err(Why::RefreshTokenInvalid));
+}
+
+#[test]
+fn where_no_more_revocations_are_kept_in_mind_a_living_family_is_not_said_to_be_dead() {
+    let mut house = house(|_, _| {});
+    let token = begin(&house, 5);
+    house.engine.memory.revocations = Revocations::with_room_for(0);
+    let end = |house: &House| {
+        let state = house.state();
+        let facts = Facts { patience: jeton_core::world::Patience::Waits, ..Facts::default() };
+        let about = AboutToken {
+            credentials: body(Some(SECRET)).credentials,
+            token: Some(Presented::new(&token)),
+            form: AnswerForm::Json,
+        };
+        with_world(house.now, 7, |world| {
+            let (world, known) = (World { facts: &facts, ..world.clone() }, house.engine.known(&state));
+            let ended = house.engine.decide(&world, |changing, world| revoke_token(known, world, changing, &about));
+            ended.map(|(ending, _)| ending).map_err(|stopped| stopped.stop)
+        })
+    };
+    assert!(matches!(end(&house), Err(Stop::Fault(jeton_core::refusal::Fault::Unavailable(_)))));
+    assert_eq!(family(&house).revoked_at, None);
+    // Without an access token that lives, nothing has to be kept in mind.
+    change_family(&house, |family| TokenFamily { access_until: NOW, ..family });
+    assert_eq!(end(&house), Ok(Ending::Revoked));
 }
 
 /// Both forms are read where one realm has changed from one to the other.

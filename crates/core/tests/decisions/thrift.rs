@@ -184,6 +184,25 @@ fn whoever_goes_on_is_suspended_durably_with_a_reason_and_begins_anew_when_enabl
 }
 
 #[test]
+fn the_request_that_leads_to_a_suspension_is_counted_once() {
+    let mut house = house(ThriftPolicy::Suspend);
+    let begun = house.now;
+    while house.per_call(1).is_ok() {}
+    assert_eq!(house.per_call(0), Err(Why::RequestMalformed), "nothing was asked");
+    let asked = u64::try_from(house.now.seconds() - begun.seconds()).expect("later");
+    house.flush();
+    let usage: Vec<Usage> = house
+        .engine
+        .read(house.now, |reader| reader.scan(usage_of_client(house.client.key), None, Order::Ascending, 10))
+        .expect("read");
+    assert_eq!(usage.iter().map(|row| row.asked).sum::<u64>(), asked);
+    let wasted = asked - 20;
+    assert_eq!(house.seen().map(|seen| seen.wasted), Some(wasted));
+    let Status::Suspended { reason } = house.present().status else { panic!("it is not suspended") };
+    assert!(reason.to_string().contains(&format!(" {wasted} tokens ")), "{reason}");
+}
+
+#[test]
 fn a_suspension_ends_tokens_that_count_from_later_too() {
     let from = NOW.plus_seconds(10);
     let mut house = House::new(|realm, _| {

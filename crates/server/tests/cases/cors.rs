@@ -119,6 +119,26 @@ fn the_token_endpoint_is_open_to_registered_origins_of_the_client_that_asks() {
     assert_eq!(allowed(&ask(&server, &two)), None);
 }
 
+/// RFC 9110 §9.3.7: OPTIONS tells the methods of a place, whether or not a page asks; only what may be read names its origin.
+#[test]
+fn every_endpoint_answers_options() {
+    let server = server();
+    let documents = ["/acme/jwks", "/acme/.well-known/oauth-authorization-server", "/acme/.well-known/openid-configuration"];
+    let asked = ["/acme/token", "/acme/introspect", "/acme/revoke"];
+    for (paths, methods) in [(&documents, "GET, HEAD, OPTIONS"), (&asked, "POST, OPTIONS")] {
+        for path in paths {
+            let plain = ask(&server, format!("OPTIONS {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+            assert_eq!((plain.status, plain.header("allow"), allowed(&plain)), (Some(204), Some(methods), None), "{path}");
+        }
+    }
+    for path in ["/acme/introspect", "/acme/revoke"] {
+        let answer = preflight(&server, path, "https://app.acme.example");
+        assert_eq!((answer.status, allowed(&answer)), (Some(204), None), "no page may ask there");
+        let wrong = ask(&server, &http::get(path, &[]));
+        assert_eq!((wrong.status, wrong.header("allow")), (Some(405), Some("POST, OPTIONS")), "{path}");
+    }
+}
+
 #[test]
 fn an_origin_that_is_taken_away_is_closed_at_once() {
     let server = server();

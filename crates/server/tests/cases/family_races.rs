@@ -6,10 +6,9 @@ use jeton_core::client_auth::Credentials;
 use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{ClientId, Issuer, Key, Label, Mount, RealmName, RequestId, ResourceIdentifier, Scope, Time, Title};
 use jeton_core::record::{
-    AccessTokenFormat, AccessTokenSettings, AudienceRule, AuthMethod, BasicEncoding, Client, ClientKind, ClientSecret,
-    FailureSettings, GrantName, KeySettings, Permission, Placement, Profile, Realm, RealmSettings, RefreshSettings,
-    ResourceServer, Retention, Revocation, Revoked, ScopeEntry, ScopeSettings, SecretHash, Staleness, Status, ThriftSettings,
-    TokenFamily, WithClientCredentials, revocation_of,
+    AccessTokenFormat, AuthMethod, Client, ClientKind, ClientSecret, GrantName, Permission, Placement, Profile, Realm,
+    RealmSettings, RefreshSettings, ResourceServer, Revocation, Revoked, ScopeEntry, SecretHash, Status, TokenFamily,
+    WithClientCredentials, revocation_of,
 };
 use jeton_core::refusal::{Fault, Why};
 use jeton_core::run::Engine;
@@ -153,24 +152,12 @@ fn realm(grace: i64) -> Realm {
         not_before: Time::default(),
         permissions: BTreeSet::from([Permission::RefreshWithClientCredentials]),
         settings: RealmSettings {
-            access_token: AccessTokenSettings {
-                lifetime: 3600,
-                format: AccessTokenFormat::Opaque,
-                audience: AudienceRule::Resources,
-            },
-            refresh_token_lifetime: 86_400,
             refresh_token: RefreshSettings {
                 grace,
                 with_client_credentials: WithClientCredentials::Rotating,
                 ..RefreshSettings::default()
             },
-            scope: ScopeSettings::default(),
-            basic: BasicEncoding::Form,
-            staleness: Staleness::default(),
-            keys: KeySettings::default(),
-            retention: Retention::default(),
-            thrift: ThriftSettings::default(),
-            failures: FailureSettings::default(),
+            ..RealmSettings::new(3600, AccessTokenFormat::Opaque)
         },
     }
 }

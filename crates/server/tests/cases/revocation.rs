@@ -198,10 +198,12 @@ fn ir_03_a_signed_answer_tells_no_more_than_a_plain_one() {
         let shown = format!("Authorization: Bearer {}", String::from_utf8_lossy(&answer.body));
         assert_eq!(ask(server.listen, &http::get("/acme/data", &[&shown])).status, Some(401));
     }
-    assert_eq!(
-        introspect(&server, API, &token, &["Accept: application/json, */*"]).header("content-type"),
-        Some("application/json")
-    );
+    for plain in
+        ["application/json, */*", "application/token-introspection+jwt;q=0", "application/token-introspection+jwt;q=0.5, */*"]
+    {
+        let answer = introspect(&server, API, &token, &[&format!("Accept: {plain}")]);
+        assert_eq!((answer.status, answer.header("content-type")), (Some(200), Some("application/json")), "{plain}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{anybody, proper};
 use crate::ask::{Ask, CallAsk, GrantAsk, Placed};
+use crate::budget::{self, GUESSERS};
 use crate::game::Game;
 use crate::watch::Broken;
 
@@ -46,7 +47,13 @@ fn wrong_call(game: &mut Game, party: usize) -> Result<(), Broken> {
 }
 
 fn brute_force(game: &mut Game, party: usize) -> Result<(), Broken> {
-    for _ in 0..3 {
+    let source = if game.chance.once_in(3) {
+        let ask = Ask::Token(proper(game, party));
+        budget::home(&game.model, &ask)
+    } else {
+        *game.chance.pick(&GUESSERS)
+    };
+    for _ in 0..game.chance.below(9) {
         let mut ask = proper(game, party);
         let guess = game.chance.text(16);
         ask.secret = Some(match ask.secret {
@@ -57,7 +64,9 @@ fn brute_force(game: &mut Game, party: usize) -> Result<(), Broken> {
         if game.chance.once_in(3) {
             ask.client_id = format!("nobody-{guess}");
         }
-        game.send("A guesser", &Ask::Token(ask))?;
+        game.send_from(source, "A guesser", &Ask::Token(ask))?;
     }
-    Ok(())
+    // The client itself comes from the same address, or a thief of the secret does.
+    let right = Ask::Token(proper(game, party));
+    game.send_from(source, "The one who is guessed at", &right).map(drop)
 }

@@ -51,7 +51,7 @@ fn begin(game: &mut Game) -> Result<(), Broken> {
         settings.with_client_credentials == WithClientCredentials::Rotating
             && !game.model.live_secrets(*party, game.now).is_empty()
     };
-    let parties: Vec<usize> = (0..game.model.parties.len()).filter(begins).collect();
+    let parties: Vec<usize> = game.ordinary().into_iter().filter(begins).collect();
     let Some(party) = game.chance.choose(&parties) else { return Ok(()) };
     let ask = proper(game, party);
     spoil_commit(game);
@@ -80,10 +80,15 @@ fn revoke(game: &mut Game, family: usize) -> Result<(), Broken> {
     let told: Result<(), Fault> =
         game.nodes[at].engine.transact(&around.world(), |records, world| revoke_family(records, world, key));
     match told {
-        Ok(()) => game.model.families[family].revoked = true,
+        Ok(()) => {
+            let change = game.model.next_change();
+            game.model.families[family].revoked = Some(change);
+            game.nodes[at].made(key, change);
+        }
         Err(Fault::Unavailable(_)) => {
             let stored = game.stored::<jeton_core::record::TokenFamily>(|row| row.key == key).pop();
-            game.model.families[family].revoked = stored.is_some_and(|row| row.revoked_at.is_some());
+            let change = stored.is_some_and(|row| row.revoked_at.is_some()).then(|| game.model.next_change());
+            game.model.families[family].revoked = change;
         }
         Err(fault) => return Err(Broken::new(watch::NO_FAULT, format!("a revocation fails: {fault}"))),
     }

@@ -12,6 +12,7 @@ mod hostile;
 mod keeper;
 pub(crate) mod keys;
 mod revoker;
+mod saver;
 mod spendthrift;
 mod thief;
 pub(crate) mod weather;
@@ -30,6 +31,7 @@ pub const CAST: &[(usize, Step)] = &[
     (10, weather::step),
     (10, revoker::step),
     (1, spendthrift::step),
+    (1, saver::step),
 ];
 
 /// The request that this client's provider documents, with one of its live secrets.
@@ -76,5 +78,5 @@ fn asked_scope(game: &mut Game, party: usize) -> Option<String> {
 
 /// Some client, mostly one of the few about whom this seed is: what is done to one of them meets what it does itself.
 pub(crate) fn anybody(game: &mut Game) -> usize {
-    if game.chance.once_in(4) { game.chance.below(game.model.parties.len()) } else { *game.chance.pick(&game.busy) }
+    if game.chance.once_in(4) { *game.chance.pick(&game.ordinary()) } else { *game.chance.pick(&game.busy) }
 }

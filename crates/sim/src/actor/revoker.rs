@@ -15,7 +15,11 @@ pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
         !endpoints.introspection.is_empty() && !endpoints.revocation.is_empty()
     };
     let tokens: Vec<usize> = (0..game.model.tokens.len()).filter(|token| has(game, token)).collect();
-    let dead: Vec<usize> = tokens.iter().copied().filter(|token| game.model.tokens[*token].revoked.is_some()).collect();
+    let dead = |token: &usize| {
+        let token = &game.model.tokens[*token];
+        token.revoked.is_some() || token.family.is_some_and(|family| game.model.families[family].revoked.is_some())
+    };
+    let dead: Vec<usize> = tokens.iter().copied().filter(dead).collect();
     let shown = if game.chance.once_in(2) { game.chance.choose(&dead) } else { None };
     let Some(token) = shown.or_else(|| game.chance.choose(&tokens)) else { return Ok(()) };
     let wish = if game.chance.once_in(2) { Wish::Revoke } else { Wish::Introspect };
@@ -28,7 +32,7 @@ pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
 fn about(game: &mut Game, token: usize, wish: Wish) -> Result<(), Broken> {
     let owner = game.model.tokens[token].party;
     let house = game.model.parties[owner].house;
-    let others: Vec<usize> = (0..game.model.parties.len()).filter(|party| game.model.parties[*party].house == house).collect();
+    let others: Vec<usize> = game.ordinary().into_iter().filter(|party| game.model.parties[*party].house == house).collect();
     let asker = if game.chance.once_in(4) { *game.chance.pick(&others) } else { owner };
     let mut by = proper(game, asker);
     if game.chance.once_in(10) {

@@ -16,7 +16,7 @@ pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
         game.model.houses[party.house].realm.settings.thrift.policy == ThriftPolicy::Coalesce
             && matches!(party.states.latest().kind, ClientKind::Confidential { .. })
     };
-    let parties: Vec<usize> = (0..game.model.parties.len()).filter(wasteful).collect();
+    let parties: Vec<usize> = game.ordinary().into_iter().filter(wasteful).collect();
     if parties.is_empty() {
         return Ok(());
     }

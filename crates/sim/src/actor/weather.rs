@@ -72,6 +72,7 @@ fn flush(game: &mut Game) -> Result<(), Broken> {
 /// What has ended is forgotten; nobody notices.
 fn sweep(game: &mut Game) -> Result<(), Broken> {
     if game.weather == Weather::Fair {
+        game.model.latest = game.model.latest.max(game.now);
         game.store.sweep(game.now, 100).map_err(|fault| Broken::new(watch::NO_FAULT, fault.to_string()))?;
     }
     game.settle()
