@@ -67,7 +67,7 @@ fn remind(node: &Node, client: Key) -> Result<(), Fault> {
             kind = ending.kind,
             name = ending.name.as_str(),
             ends_at = ending.ends_at.to_rfc3339(),
-            "a credential will soon end; jeton secret rotate or jeton key rotate replaces it"
+            "a credential will soon end; jeton secret rotate or jeton api-key rotate replaces it"
         );
     }
     Ok(())

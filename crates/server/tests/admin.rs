@@ -177,8 +177,8 @@ fn a_secret_comes_by_standard_input_or_a_file_and_goes_nowhere() {
     std::fs::write(place.path().join("secret"), "from-a-file-of-some-length\n").expect("writes");
     let said = place.done("jeton secret create acme a one --value-file secret");
     assert!(!said.contains("of-some-length"), "{said}");
-    place.done("jeton key create acme a one --value-file secret");
-    assert!(place.refused("jeton key create acme a two --value-file secret").contains("is or was another API key"));
+    place.done("jeton api-key create acme a one --value-file secret");
+    assert!(place.refused("jeton api-key create acme a two --value-file secret").contains("is or was another API key"));
     assert_eq!(place.shell("jeton secret create acme a two --value x").status.code(), Some(2), "never as an argument");
     let mut kept = Vec::new();
     for entry in std::fs::read_dir(place.path().join("jeton-data")).expect("a directory") {

@@ -224,7 +224,7 @@ fn the_end_of_a_secret_is_told_once_for_each_threshold() {
     // What ends in ten days is told after the next start, what ends in twenty is not.
     run(&server, &["secret", "expire", "acme", "build-7", "main", "--expires-at", "20d"]);
     run(&server, &["secret", "create", "acme", "build-7", "next", "--expires-at", "10d"]);
-    run(&server, &["key", "create", "acme", "build-7", "key", "--expires-at", "13d"]);
+    run(&server, &["api-key", "create", "acme", "build-7", "key", "--expires-at", "13d"]);
     server.kill_and_start_again();
     let messages = receiver.wait(1, &server);
     assert!(messages[0].is_signed());
