@@ -5,7 +5,7 @@ mod chain;
 #[path = "admin/webhooks.rs"]
 mod webhooks;
 
-use jeton_core::admin::{AREAS, AdminStop, Args, DialectOffer, ParamNeed, command, commands};
+use jeton_core::admin::{AREAS, AdminStop, Args, DialectOffer, Effect, ParamNeed, command, commands};
 use jeton_core::client_auth::{Credentials, Known};
 use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{Issuer, Key, Label, RealmName, RequestId, Time};
@@ -171,6 +171,26 @@ fn the_table_is_complete() {
         for (line, about) in command.examples {
             assert!(line.contains("jeton ") && !about.is_empty(), "{}: {line}", command.name);
         }
+    }
+}
+
+#[test]
+fn what_ends_for_ever_is_named_before_it_does() {
+    for command in commands() {
+        let Effect::Destroys(sentence) = command.effect else { continue };
+        assert!(sentence.ends_with('.') && sentence.contains("for ever") || sentence.contains("lost"), "{}", command.name);
+        for name in sentence.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name) {
+            let param = command.param(name).unwrap_or_else(|| panic!("{} has no parameter {name}", command.name));
+            assert_eq!(param.need, ParamNeed::Required, "{}: {name} may be left out", command.name);
+        }
+        for (line, _) in command.examples {
+            assert!(line.contains(" --yes"), "nobody can be asked here: {line}");
+        }
+    }
+    // What takes a right or a credential away, by its verb; the rest can be given back by another command.
+    for command in commands() {
+        let ends = command.name.contains("revoke") || command.name.ends_with(".delete") || command.name.ends_with(".suspend");
+        assert!(!ends || matches!(command.effect, Effect::Destroys(_)), "{} does not ask", command.name);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The command line of administrators: every example of the table is typed, first alone and then to a running server.
 
-use jeton_core::admin::commands;
+use jeton_core::admin::{Effect, commands};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -131,6 +131,11 @@ fn every_example(place: &Place, server: Option<&Server>) {
             if line.ends_with("leaked-token") {
                 leak(place, server);
             }
+            if matches!(command.effect, Effect::Destroys(_)) {
+                let before = place.done("jeton audit list --limit 1000 --json");
+                assert!(place.refused(&line.replace(" --yes", "")).contains("say --yes"), "{line}");
+                assert_eq!(place.done("jeton audit list --limit 1000 --json"), before, "{line} was done without a yes");
+            }
             let said = place.done(line);
             assert!(!said.trim().is_empty(), "{line} said nothing");
         }
@@ -167,6 +172,27 @@ fn mistakes_get_one_sentence_that_says_what_to_change() {
     assert!(place.refused("jeton apply title.toml").contains("say --yes"));
     assert_eq!(place.shell("jeton client cerate").status.code(), Some(2));
     assert_eq!(place.shell("jeton client list").status.code(), Some(2));
+}
+
+#[test]
+fn somebody_at_a_terminal_is_told_what_will_end_and_asked() {
+    let place = Place::new();
+    place.done("jeton realm create acme --issuer https://auth.acme.example && jeton client create acme a --secret main");
+    // `script` gives the command a terminal, and types what it is given.
+    let typed = |answer: &str| {
+        let line = format!("printf '{answer}\\n' | timeout 60 script -qec 'jeton secret revoke acme a main' /dev/null");
+        let said = place.shell(&line);
+        (said.status.success(), String::from_utf8_lossy(&said.stdout).into_owned())
+    };
+    for answer in ["n", "", "yeah", "Secret"] {
+        let (done, said) = typed(answer);
+        assert!(!done && said.contains("Secret main of client a ends for ever") && said.contains("[y/N]"), "{answer}: {said}");
+        assert!(said.contains("nothing was changed"), "{answer}: {said}");
+        assert!(place.done("jeton secret list acme a").contains("main"), "{answer} is no yes");
+    }
+    let (done, said) = typed("y");
+    assert!(done, "{said}");
+    assert!(!place.done("jeton secret list acme a").contains("main"));
 }
 
 #[test]
@@ -232,12 +258,12 @@ fn a_token_of_a_realm_is_explained_with_the_verdict_on_its_signature() {
     let other = if signature.starts_with('A') { "B" } else { "A" };
     let said = place.done(&format!("jeton token decode {rest}.{other}{}", &signature[1..]));
     assert!(said.contains("invalid"), "{said}");
-    let revoked = place.done(&format!("printf %s {token} | jeton token revoke - --json"));
+    let revoked = place.done(&format!("printf %s {token} | jeton token revoke - --yes --json"));
     assert!(revoked.contains(r#""outcome":"revoked""#) || revoked.contains(r#""outcome": "revoked""#), "{revoked}");
-    let again = place.done(&format!("printf %s {token} | jeton token revoke - --json"));
+    let again = place.done(&format!("printf %s {token} | jeton token revoke - --yes --json"));
     assert!(again.contains(r#""ended""#), "{again}");
     assert!(place.done(&format!("jeton token decode {token}")).contains("ended before its time"));
-    assert!(place.refused("jeton token revoke a.b.c").contains("no realm here made this token"));
+    assert!(place.refused("jeton token revoke a.b.c --yes").contains("no realm here made this token"));
     let audit = place.done("jeton audit list acme build-7");
     assert!(audit.contains("client.create"), "{audit}");
 }

@@ -73,10 +73,10 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Take an API key away for ever; its value is never accepted again.",
         params: &[REALM, CLIENT, NAME],
         answer: Answer::One(show::API_KEY),
-        examples: &[("jeton api-key revoke acme build-7 main", "it is refused from now on")],
+        examples: &[("jeton api-key revoke acme build-7 main --yes", "it is refused from now on")],
         method: "DELETE",
         path: "/v1/realms/{realm}/clients/{client}/api-keys/{name}",
-        effect: Effect::Changes,
+        effect: Effect::Destroys("API key {name} of client {client} ends for ever; every call that still carries it is refused."),
         run: |act, args| switch(act, args, "api-key.revoke", Status::Deleted),
     },
 ];

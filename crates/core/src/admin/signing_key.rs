@@ -76,7 +76,9 @@ pub(super) const COMMANDS: &[Command] = &[
         )],
         method: "POST",
         path: "/v1/realms/{realm}/keys/{kid}/revoke",
-        effect: Effect::Destroys,
+        effect: Effect::Destroys(
+            "Signing key {kid} of realm {realm} ends for ever, and so does every token that it signed; clients must ask for new ones.",
+        ),
         run: revoke,
     },
 ];

@@ -87,10 +87,12 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Stop telling an address; messages that wait are dropped.",
         params: &[NAME],
         answer: Answer::One(WEBHOOK),
-        examples: &[("jeton webhook disable siem", "for maintenance; the audit trail waits for it")],
+        examples: &[("jeton webhook disable siem --yes", "for maintenance; the audit trail waits for it")],
         method: "POST",
         path: "/v1/webhooks/{name}/disable",
-        effect: Effect::Changes,
+        effect: Effect::Destroys(
+            "Messages that wait for webhook {name} are lost, and so is what happens until it is enabled; the audit trail alone waits for it.",
+        ),
         run: |act, args| switch(act, args, "webhook.disable", WebhookSwitch::Off),
     },
     Command {
@@ -111,10 +113,12 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Delete a webhook and what waits for it.",
         params: &[NAME],
         answer: Answer::One(WEBHOOK),
-        examples: &[("jeton webhook delete acme-ops", "its secret goes with it")],
+        examples: &[("jeton webhook delete acme-ops --yes", "its secret goes with it")],
         method: "DELETE",
         path: "/v1/webhooks/{name}",
-        effect: Effect::Changes,
+        effect: Effect::Destroys(
+            "Webhook {name} ends for ever, with its secret, the messages that wait for it and its place in the audit trail.",
+        ),
         run: delete,
     },
 ];

@@ -56,7 +56,7 @@ impl Reach {
                 return Self::by_socket(stream);
             }
             match effect {
-                Effect::Changes | Effect::Destroys => {}
+                Effect::Changes | Effect::Destroys(_) => {}
                 _ if settings.data.exists() => {}
                 Effect::Explains => return Self::nothing(settings),
                 Effect::Reads => {
@@ -100,7 +100,7 @@ impl Reach {
             Self::Store(engine, offers, actor) => {
                 let args = Args::parse(command, given).map_err(|stop| stopped(&stop))?;
                 let answer = alone(engine, command, &args, &Caller { actor, dialects: offers })?;
-                if command.effect == Effect::Changes {
+                if matches!(command.effect, Effect::Changes | Effect::Destroys(_)) {
                     // Nobody else may be there to do it. What cannot be sealed now is sealed by the next server.
                     seal_audit(engine);
                 }

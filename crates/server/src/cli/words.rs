@@ -63,7 +63,7 @@ fn clap_command(word: &'static str, command: &'static Command) -> clap::Command 
         let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue);
         built = built.arg(yes.help("Make the changes without asking"));
     }
-    if command.effect == Effect::Destroys {
+    if matches!(command.effect, Effect::Destroys(_)) {
         let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue);
         built = built.arg(yes.help("Do it without asking"));
     }

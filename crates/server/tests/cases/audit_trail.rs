@@ -43,8 +43,9 @@ impl Sealed {
     fn new() -> Self {
         let mut server = Server::start(&text("fixture.toml"));
         sealed(&server);
-        for verb in ["disable", "enable", "disable", "enable"] {
-            let output = server.command(&["client", verb, "acme", "build-7"]);
+        let (stop, go) = (["client", "disable", "acme", "build-7", "--yes"], ["client", "enable", "acme", "build-7"]);
+        for command in [&stop[..], &go, &stop, &go] {
+            let output = server.command(command);
             assert!(output.status.success(), "{}", said(&output));
             sealed(&server);
         }
@@ -260,7 +261,7 @@ fn an_exported_file_is_verified_without_the_installation() {
     let server = warm_server("fixture.toml");
     sealed(&server);
     let run = |arguments: &[&str]| String::from_utf8(server.command(arguments).stdout).expect("text");
-    assert!(server.command(&["client", "disable", "acme", "build-7"]).status.success());
+    assert!(server.command(&["client", "disable", "acme", "build-7", "--yes"]).status.success());
     sealed(&server);
     let (all, rest) = (run(&["audit", "export"]), run(&["audit", "export", "--after", "1"]));
     assert!(all.ends_with(&rest) && !rest.is_empty() && rest.len() < all.len());

@@ -123,18 +123,18 @@ fn an_administrator_sees_families_and_revokes_one_or_all() {
                 given.push(member(&answer, "refresh_token"));
             }
         });
-        command(&server, &["family", "revoke", "acme", "keeper", "--family", &first]);
+        command(&server, &["family", "revoke", "acme", "keeper", "--family", &first, "--yes"]);
         racer.join().expect("the racer ends, since its family was revoked")
     });
     assert!(given.iter().all(|token| is_refused(&refresh(&mut connection, token))), "a token of a revoked family");
     assert_eq!(refresh(&mut connection, &tokens[1]).status, Some(200), "another family lives");
     assert_eq!(audit_trail(&server).matches("family.revoke").count(), lines + 1);
-    let answer = command(&server, &["family", "revoke", "acme", "keeper", "--all", "--json"]);
+    let answer = command(&server, &["family", "revoke", "acme", "keeper", "--all", "--json", "--yes"]);
     assert!(!answer.contains(&first) && answer.matches("\"revoked\"").count() == 1, "{answer}");
     assert!(is_refused(&refresh(&mut connection, &tokens[2])));
     assert_eq!(audit_trail(&server).matches("family.revoke").count(), lines + 3, "one line for each");
     for wrong in [vec!["--family", "0"], vec!["--family", &first, "--all"], vec![]] {
-        let output = server.command(&[&["family", "revoke", "acme", "keeper"][..], &wrong].concat());
+        let output = server.command(&[&["family", "revoke", "acme", "keeper", "--yes"][..], &wrong].concat());
         assert!(!output.status.success() && !said(&output).contains("panicked"), "{}", said(&output));
     }
 }
@@ -157,7 +157,7 @@ fn a_family_that_nobody_used_for_too_long_ends_with_its_access_tokens_when_it_is
     };
     assert!(is_refused(&refresh(&mut connection, &member(&begun, "refresh_token"))), "nobody used it for too long");
     assert_eq!(introspected(&mut connection), true);
-    let answer = command(&server, &["token", "revoke", &member(&begun, "refresh_token"), "--json"]);
+    let answer = command(&server, &["token", "revoke", &member(&begun, "refresh_token"), "--json", "--yes"]);
     assert!(answer.contains("\"revoked\""), "{answer}");
     assert_eq!(introspected(&mut connection), false);
 }

@@ -160,8 +160,8 @@ fn a_message_is_sent_again_under_its_id_until_it_is_taken() {
     let server = warm_server("fixture.toml");
     let receiver = Receiver::start(&["500 No", "302 Found\r\nLocation: http://127.0.0.1:1/", "200 OK"]);
     create(&server, "ops", &receiver.url(), &["--kind", "client.suspended", "--realm", "acme"]);
-    run(&server, &["client", "suspend", "beta", "build-7", "--reason", "Not its realm"]);
-    run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out"]);
+    run(&server, &["client", "suspend", "beta", "build-7", "--reason", "Not its realm", "--yes"]);
+    run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out", "--yes"]);
     let messages = receiver.wait(3, &server);
     assert!(messages.iter().all(Message::is_signed), "{messages:#?}");
     if let Some(verdicts) = library(&messages[0]) {
@@ -187,8 +187,8 @@ fn the_pushed_trail_is_a_file_that_verifies() {
     let server = warm_server("fixture.toml");
     let receiver = Receiver::start(&["503 Later", "204 Taken"]);
     create(&server, "siem", &receiver.url(), &["--kind", "audit"]);
-    for verb in ["disable", "enable"] {
-        run(&server, &["client", verb, "acme", "build-7"]);
+    for command in [["client", "disable", "acme", "build-7", "--yes"].as_slice(), &["client", "enable", "acme", "build-7"]] {
+        run(&server, command);
     }
     let deadline = Instant::now() + Duration::from_secs(60);
     let lines = loop {
@@ -244,7 +244,7 @@ fn a_dead_receiver_delays_neither_requests_nor_other_webhooks() {
     let (dead, alive) = (Receiver::start(&[""]), Receiver::start(&["200 OK"]));
     create(&server, "dead", &dead.url(), &["--kind", "client.suspended"]);
     create(&server, "alive", &alive.url(), &["--kind", "client.suspended"]);
-    run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out"]);
+    run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out", "--yes"]);
     dead.wait(1, &server);
     // The dead one still holds its message while the other one and the server go on.
     alive.wait(1, &server);
@@ -290,7 +290,7 @@ fn nothing_is_sent_where_it_must_not_go() {
         let output = server.command(&["webhook", "create", &name, "--url", &url, "--kind", "client.suspended"]);
         assert!(output.status.success(), "{}", said(&output));
     }
-    run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out"]);
+    run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out", "--yes"]);
     let deadline = Instant::now() + Duration::from_secs(60);
     for (index, host) in hosts.iter().enumerate() {
         loop {
