@@ -5,7 +5,7 @@ mod chain;
 #[path = "admin/webhooks.rs"]
 mod webhooks;
 
-use jeton_core::admin::{AREAS, AdminStop, Args, DialectOffer, Effect, ParamNeed, command, commands};
+use jeton_core::admin::{AREAS, AdminStop, Args, DialectOffer, Effect, ParamNeed, Powers, command, commands};
 use jeton_core::client_auth::{Credentials, Known};
 use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{Issuer, Key, Label, RealmName, RequestId, Time};
@@ -88,7 +88,7 @@ impl Desk {
         let chance = Chance { now: Time::from_seconds(self.now.get()), ..chance(self.runs.get()) };
         let mut facts = Facts::default();
         loop {
-            let caller = Caller { actor: &self.actor, dialects: &self.offers };
+            let caller = Caller { actor: &self.actor, powers: Powers::Whole, dialects: &self.offers };
             match self.engine.administer(&chance.world(&facts), command, &args, &caller) {
                 Err(AdminStop::Need(Need::KeyPair(algorithm))) => {
                     let (_, pkcs8) = SigningKey::generate(algorithm).expect("a key pair");

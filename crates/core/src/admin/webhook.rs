@@ -18,6 +18,8 @@ use FieldKind::{Integer, List, Text};
 
 const READ: &str = "admin:webhooks:read";
 const WRITE: &str = "admin:webhooks:write";
+/// Who has the audit trail sent somewhere reads it there.
+const READ_AUDIT: &str = "admin:audit:read";
 const NAME: Param = Param::word(0, "name", "Its name, unique within the installation.");
 /// More waiting messages are not counted.
 const MOST_COUNTED: usize = 1000;
@@ -31,8 +33,12 @@ pub(super) const COMMANDS: &[Command] = &[
         params: &[
             NAME,
             Param::option("url", ParamKind::Text, "Where to: an https URL.").required(),
-            Param::option("kind", ParamKind::List, "What it is told: audit, client.suspended, secret.expiring, thrift.coach.")
-                .required(),
+            Param::option(
+                "kind",
+                ParamKind::List,
+                "What it is told: audit (needs admin:audit:read, too), client.suspended, secret.expiring, thrift.coach.",
+            )
+            .required(),
             Param::option("realm", ParamKind::Text, "Only what happens in this realm; left out, in every realm."),
             Param::option("secret", ParamKind::Secret, "Its secret (whsec_ and base64); left out, one is made."),
             Param::option(
@@ -98,7 +104,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "webhook.enable",
         scope: WRITE,
-        summary: "Tell an address again, at once.",
+        summary: "Tell an address again, at once; for the audit trail this needs admin:audit:read, too.",
         params: &[NAME],
         answer: Answer::One(WEBHOOK),
         examples: &[("jeton webhook enable siem", "also ends the wait behind a failure")],
@@ -151,6 +157,8 @@ fn create(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     let name = Label::parse(args.word("name")?)?;
     let realm = args.text("realm").map(|realm| act.realm_to_change(realm)).transpose()?;
     let url = FetchUrl::parse(args.word("url")?)?;
+    let kinds = kinds(args)?;
+    may_tell(act, &kinds)?;
     let target = if args.is_set("allow_loopback") { WebhookTarget::Loopback } else { WebhookTarget::Public };
     if target == WebhookTarget::Loopback && !matches!(act.context.actor, Actor::Local { .. }) {
         return Err(AdminStop::Denied("a webhook on this machine is made at the machine: use the command line there".into()));
@@ -171,7 +179,7 @@ fn create(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
         None => Zeroizing::new(act.draw::<32>("secret of a webhook").to_vec()),
     };
     let sealed_secret = act.data().seal_webhook_secret(act.draw("sealing of a webhook's secret"), key, &secret);
-    let (kinds, of) = (kinds(args)?, realm.as_ref().map(|realm| realm.key));
+    let of = realm.as_ref().map(|realm| realm.key);
     let webhook = Webhook { key, name, realm: of, url, kinds, sealed_secret, target, switch: WebhookSwitch::On };
     act.insert(&webhook)?;
     let last: Option<AuditSeal> = act.records.scan(blocks(), None, Order::Descending, 1)?.pop();
@@ -207,6 +215,11 @@ fn kinds(args: &Args) -> Result<BTreeSet<NoticeKind>, AdminStop> {
     Ok(kinds)
 }
 
+/// Whoever begins to tell an address the audit trail must be allowed to read it.
+fn may_tell(act: &Act<'_, '_>, kinds: &BTreeSet<NoticeKind>) -> Result<(), AdminStop> {
+    if kinds.contains(&NoticeKind::Audit) { act.needs_scope(READ_AUDIT) } else { Ok(()) }
+}
+
 fn list(act: &mut Act<'_, '_>, _: &Args) -> Result<Value, AdminStop> {
     let all: Vec<Webhook> = act.records.scan(webhooks(), None, Order::Ascending, MOST_WEBHOOKS)?;
     let items = all.iter().map(|webhook| view(act, webhook)).collect::<Result<_, _>>()?;
@@ -228,6 +241,9 @@ fn test(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
 
 fn switch(act: &mut Act<'_, '_>, args: &Args, action: &str, to: WebhookSwitch) -> Result<Value, AdminStop> {
     let (before, realm) = find(act, args)?;
+    if to == WebhookSwitch::On {
+        may_tell(act, &before.kinds)?;
+    }
     let after = Webhook { switch: to, ..before.clone() };
     if after != before {
         act.update(&after)?;

@@ -1,7 +1,7 @@
 //! Signing keys rotate by themselves: in virtual time, over one store with one node or two.
 
 use super::{claims, settings};
-use jeton_core::admin::{AdminStop, Args, DialectOffer, KeyWatch, Rotated, command};
+use jeton_core::admin::{AdminStop, Args, DialectOffer, KeyWatch, Powers, Rotated, command};
 use jeton_core::client_auth::Credentials;
 use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{Key, Label, RealmName, RequestId, Time};
@@ -99,7 +99,7 @@ impl Works {
     fn try_run(&self, name: &str, given: Value) -> Result<Value, AdminStop> {
         let command = command(name).expect("a command");
         let args = Args::parse(command, given.as_object().cloned().unwrap_or_default())?;
-        let caller = Caller { actor: &Actor::Local { uid: 7 }, dialects: &self.offers };
+        let caller = Caller { actor: &Actor::Local { uid: 7 }, powers: Powers::Whole, dialects: &self.offers };
         self.decided(|world| self.nodes[0].0.administer(world, command, &args, &caller))
     }
 

@@ -9,7 +9,7 @@ use crate::workers::seal_audit;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-use jeton_core::admin::{AdminStop, Args, Command, DialectOffer, Effect, Needed};
+use jeton_core::admin::{AdminStop, Args, Command, DialectOffer, Effect, Needed, Powers};
 use jeton_core::record::Actor;
 use jeton_core::run::{Caller, Engine};
 use jeton_core::store::MemoryStore;
@@ -99,7 +99,7 @@ impl Reach {
             }
             Self::Store(engine, offers, actor) => {
                 let args = Args::parse(command, given).map_err(|stop| stopped(&stop))?;
-                let answer = alone(engine, command, &args, &Caller { actor, dialects: offers })?;
+                let answer = alone(engine, command, &args, &Caller { actor, powers: Powers::Whole, dialects: offers })?;
                 if matches!(command.effect, Effect::Changes | Effect::Destroys(_)) {
                     // Nobody else may be there to do it. What cannot be sealed now is sealed by the next server.
                     seal_audit(engine);

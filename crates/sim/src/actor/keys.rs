@@ -6,7 +6,7 @@ use crate::keys;
 use crate::model::House;
 use crate::plant::Plant;
 use crate::watch::{self, Broken};
-use jeton_core::admin::{AdminStop, Args, command};
+use jeton_core::admin::{AdminStop, Args, Powers, command};
 use jeton_core::name::Key;
 use jeton_core::record::{Actor, KeyEnd, KeyState, SigningKeyRecord};
 use jeton_core::run::{Caller, Engine};
@@ -53,7 +53,7 @@ pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
     game.scribe.note(format!("the administrator at node {at} runs {name} {}", Value::Object(given.clone())));
     let row = command(name).ok_or_else(|| Broken::new(watch::NO_FAULT, "a command is gone"))?;
     let args = Args::parse(row, given).map_err(|stop| Broken::new(watch::NO_FAULT, stop.to_string()))?;
-    let caller = Caller { actor: &Actor::System, dialects: &[] };
+    let caller = Caller { actor: &Actor::System, powers: Powers::Whole, dialects: &[] };
     let told = with_pairs(game, (at, house), |engine, world| engine.administer(world, row, &args, &caller).map(drop))?;
     if name != "key.retire" && (now || name == "key.revoke") {
         hurried(game, house);
