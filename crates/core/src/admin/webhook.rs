@@ -192,9 +192,14 @@ fn create(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
         last_error: None,
         delivered_at: None,
     })?;
-    let view = named(&webhook, realm.as_ref());
-    act.audit_in(realm.as_ref(), "webhook.create", format!("webhook/{}", webhook.name), view.clone())?;
-    let mut view = view;
+    let mut view = named(&webhook, realm.as_ref());
+    let mut detail = view.clone();
+    // The audit trail goes to whoever may read it, and never changes again: a secret must not be in it.
+    detail["url"] = webhook.url.place().into();
+    if webhook.url.left_out() > 0 {
+        detail["url_characters_left_out"] = webhook.url.left_out().into();
+    }
+    act.audit_in(realm.as_ref(), "webhook.create", format!("webhook/{}", webhook.name), detail)?;
     view["status"] = "on".into();
     if args.text("secret").is_none() {
         view["secret"] = notice::secret_text(&secret).as_str().into();
