@@ -231,11 +231,30 @@ fn the_end_of_a_secret_is_told_once_for_each_threshold() {
     let names: Vec<Value> = told(&messages).iter().map(|one| one["name"].clone()).collect();
     assert_eq!(names, ["next", "key"], "{messages:?}");
     assert!(server.log().contains("a credential will soon end"));
+    counts_endings(&server, [2, 0]);
     // Not again, until three days are left.
     run(&server, &["secret", "expire", "acme", "build-7", "next", "--expires-at", "2d"]);
     server.kill_and_start_again();
     let messages = receiver.wait(2, &server);
     assert_eq!(told(&messages[1..]).iter().map(|one| one["name"].clone()).collect::<Vec<_>>(), ["next"], "{messages:?}");
+    counts_endings(&server, [2, 1]);
+}
+
+/// Waits until the metrics say how many secrets and API keys end within fourteen days, and within three.
+fn counts_endings(server: &Server, [soon, very_soon]: [u64; 2]) {
+    let lines =
+        [("14d", soon), ("3d", very_soon)].map(|(within, count)| format!("jeton_secrets_ending{{within=\"{within}\"}} {count}"));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let mut connection = Connection::open(server.ops).expect("a connection");
+        let page = connection.ask(&http::get("/metrics", &[])).expect("an answer").answer;
+        let page = String::from_utf8_lossy(&page.body);
+        if lines.iter().all(|line| page.lines().any(|shown| shown == line)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no {lines:?} in\n{page}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 #[test]
