@@ -1,10 +1,11 @@
 //! Webhooks as a receiver meets them: signed, sent again until they are taken, and never sent where they must not go.
 
 use crate::harness::http::{self, Connection};
-use crate::harness::{Server, said};
-use crate::replay::warm_server;
+use crate::harness::{Server, jeton, said};
+use crate::replay::{text, warm_server};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jeton_store::testing::PostgresForTests;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -238,6 +239,47 @@ fn the_end_of_a_secret_is_told_once_for_each_threshold() {
     let messages = receiver.wait(2, &server);
     assert_eq!(told(&messages[1..]).iter().map(|one| one["name"].clone()).collect::<Vec<_>>(), ["next"], "{messages:?}");
     counts_endings(&server, [2, 1]);
+}
+
+#[test]
+fn with_postgresql_the_trail_is_pushed_signed_and_verified_too() {
+    let Some(postgres) = PostgresForTests::start() else { return };
+    let (url, elsewhere) = (postgres.url(), tempfile::tempdir().expect("a directory"));
+    let (seal, fixture) = (elsewhere.path().join("seal.key"), elsewhere.path().join("fixture.toml"));
+    std::fs::write(&fixture, text("fixture.toml")).expect("the fixture is written");
+    let place = ["--database-url".to_owned(), url.clone(), "--seal-key-file".to_owned(), seal.display().to_string()];
+    let direct = |arguments: &[&str]| {
+        let all: Vec<&str> = arguments.iter().copied().chain(place.iter().map(String::as_str)).collect();
+        let output = jeton(&elsewhere.path().join("admin"), &all);
+        let told = serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
+        (output.status.success(), told)
+    };
+    assert!(direct(&["apply", &fixture.display().to_string(), "--yes", "--json"]).0);
+    let server = Server::start_over(&place);
+    let receiver = Receiver::start(&["503 Later", "204 Taken"]);
+    create(&server, "siem", &receiver.url(), &["--kind", "audit"]);
+    run(&server, &["client", "disable", "acme", "build-7", "--yes"]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // The first attempt failed: what was in it comes again under its id, and is signed each time.
+    let came = |messages: &[Message]| messages[1..].iter().any(|message| message.body.contains("client.disable"));
+    while !came(&receiver.wait(2, &server)) {
+        assert!(Instant::now() < deadline, "the change is not told\n{}", server.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let messages = receiver.messages();
+    assert!(messages.iter().all(Message::is_signed));
+    assert_eq!(messages[0].headers["webhook-id"], messages[1].headers["webhook-id"]);
+    // By the server's socket, and out of the database without the server.
+    let by_socket = run(&server, &["audit", "verify"]);
+    assert!(by_socket["whole"] == true && by_socket["waiting"] == 0, "{by_socket:#}");
+    let (whole, by_database) = direct(&["audit", "verify", "--json"]);
+    assert!(whole && by_database == by_socket, "{by_database:#}");
+    let (whole, checked) = direct(&["check", "--json"]);
+    assert!(whole && checked["audit"]["records"] == by_socket["records"], "{checked:#}");
+    postgres.script_in(&url, "delete from audit where body::text like '%client.disable%'");
+    for (command, report) in [("verify", direct(&["audit", "verify", "--json"])), ("check", direct(&["check", "--json"]))] {
+        assert!(!report.0 && report.1["findings"].to_string().contains("the record was deleted"), "{command}: {:#}", report.1);
+    }
 }
 
 /// Waits until the metrics say how many secrets and API keys end within fourteen days, and within three.
