@@ -58,7 +58,8 @@ impl House {
         let args = jeton_core::admin::Args::parse(command, given)?;
         let mut facts = Facts::default();
         loop {
-            let caller = Caller { actor: &jeton_core::record::Actor::System, dialects: &self.offers };
+            let (actor, powers) = (&jeton_core::record::Actor::System, jeton_core::admin::Powers::Whole);
+            let caller = Caller { actor, powers, dialects: &self.offers };
             match with_world(&facts, |world| self.engine.administer(world, command, &args, &caller)) {
                 Err(jeton_core::admin::AdminStop::Need(Need::KeyPair(algorithm))) => {
                     let (_, pkcs8) = SigningKey::generate(algorithm).expect("a key pair");

@@ -62,7 +62,7 @@ const INSPECTED: &[Inspected] = &[
         kind: Revocation::KIND,
         look: |found, row| found.record::<Revocation>(row, |it| vec![(Realm::KIND, it.realm)], nothing),
     },
-    // Whether the audit trail is whole, `jeton audit verify` says.
+    // Whether the audit trail is whole, only the chain says: [`crate::chain::follow`].
     Inspected { kind: Audit::KIND, look: |found, row| found.record::<Audit>(row, none, nothing) },
     Inspected { kind: JournalEntry::KIND, look: |found, row| found.record::<JournalEntry>(row, none, nothing) },
     Inspected { kind: Usage::KIND, look: |found, row| found.record::<Usage>(row, none, nothing) },
@@ -146,10 +146,10 @@ impl<'a> Inspection<'a> {
         self.counts.get(kind.name).copied().unwrap_or(0)
     }
 
-    /// Whether the keys of the store were opened with the seal key.
+    /// The keys of the store, if they were opened with the seal key.
     #[must_use]
-    pub fn opened_keys(&self) -> bool {
-        self.data.is_some()
+    pub fn opened(&self) -> Option<&DataKeys> {
+        self.data.as_ref()
     }
 
     /// Ends, and tells everything that was found.

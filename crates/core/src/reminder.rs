@@ -56,14 +56,29 @@ pub fn endings(client: &Client, api_keys: &[ApiKey], now: Time, until: Time) -> 
     found
 }
 
+/// A client that has something that will soon end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Concerned {
+    /// The client.
+    pub client: Key,
+    /// When each of its secrets and API keys ends that will soon.
+    pub ends: Vec<Time>,
+}
+
 /// One page of a realm's clients: those that have something that will soon end, and where to go on.
-pub fn page(reader: &mut Reader<'_>, realm: Key, after: Option<Place>, now: Time) -> Result<(Vec<Key>, Option<Place>), Fault> {
+pub fn page(
+    reader: &mut Reader<'_>,
+    realm: Key,
+    after: Option<Place>,
+    now: Time,
+) -> Result<(Vec<Concerned>, Option<Place>), Fault> {
     let clients: Vec<Client> = reader.scan(clients_of_realm(realm), after, Order::Ascending, AT_ONCE)?;
     let mut found = Vec::new();
     for client in &clients {
         let keys: Vec<ApiKey> = reader.scan(keys_of_client(client.key), None, Order::Ascending, MOST_KEYS)?;
-        if !endings(client, &keys, now, soon(now)).is_empty() {
-            found.push(client.key);
+        let ends: Vec<Time> = endings(client, &keys, now, soon(now)).iter().map(|ending| ending.ends_at).collect();
+        if !ends.is_empty() {
+            found.push(Concerned { client: client.key, ends });
         }
     }
     let last = clients.last().filter(|_| clients.len() == AT_ONCE);

@@ -1,6 +1,6 @@
 //! The engine runs decisions: over the snapshot for the hot path, over guarded records for changes. The one retry loop is here.
 
-use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, KeysDue, Rotated, bootstrap, rotate};
+use crate::admin::{Act, AdminStop, Args, Command, Context, DialectOffer, KeysDue, Powers, Rotated, bootstrap, rotate};
 use crate::client_auth::Known;
 use crate::endpoint::{Stopped, apply};
 use crate::name::{Issuer, Key, Time};
@@ -49,6 +49,8 @@ pub struct Engine {
 pub struct Caller<'a> {
     /// Who.
     pub actor: &'a Actor,
+    /// What that caller may do beside the command that let it in.
+    pub powers: Powers<'a>,
     /// The dialects; the first is the default.
     pub dialects: &'a [DialectOffer],
 }
@@ -156,18 +158,24 @@ impl Engine {
 
     /// Makes the admin realm on the first start, or follows a changed address of the admin listener.
     pub fn bootstrap(&self, world: &World<'_>, issuer: &Issuer, dialects: &[DialectOffer]) -> Result<(), AdminStop> {
-        let caller = Caller { actor: &Actor::System, dialects };
+        let caller = Caller { actor: &Actor::System, powers: Powers::Whole, dialects };
         self.transact(world, |records, world| bootstrap(&mut Act::new(records, world, self.context(&caller)), issuer))
     }
 
     /// Takes the next step of a realm's signing keys that is due; `None` if there is none any more.
     pub fn rotate(&self, world: &World<'_>, realm: Key, due: &KeysDue) -> Result<Option<Rotated>, AdminStop> {
-        let caller = Caller { actor: &Actor::System, dialects: &[] };
+        let caller = Caller { actor: &Actor::System, powers: Powers::Whole, dialects: &[] };
         self.transact(world, |records, world| rotate(&mut Act::new(records, world, self.context(&caller)), realm, &due.waited))
     }
 
     fn context<'a>(&'a self, caller: &Caller<'a>) -> Context<'a> {
-        Context { actor: caller.actor, data: &self.data, dialects: caller.dialects, shared: self.store.is_shared() }
+        Context {
+            actor: caller.actor,
+            powers: caller.powers,
+            data: &self.data,
+            dialects: caller.dialects,
+            shared: self.store.is_shared(),
+        }
     }
 
     /// Reads records without changing any.

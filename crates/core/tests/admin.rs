@@ -5,7 +5,7 @@ mod chain;
 #[path = "admin/webhooks.rs"]
 mod webhooks;
 
-use jeton_core::admin::{AREAS, AdminStop, Args, DialectOffer, ParamNeed, command, commands};
+use jeton_core::admin::{AREAS, AdminStop, Args, DialectOffer, Effect, ParamNeed, Powers, command, commands};
 use jeton_core::client_auth::{Credentials, Known};
 use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{Issuer, Key, Label, RealmName, RequestId, Time};
@@ -76,7 +76,7 @@ impl Desk {
         let chance = Chance { now: Time::from_seconds(self.now.get()), ..chance(self.runs.get()) };
         let mut facts = Facts::default();
         loop {
-            let caller = Caller { actor: &self.actor, dialects: &self.offers };
+            let caller = Caller { actor: &self.actor, powers: Powers::Whole, dialects: &self.offers };
             match self.engine.administer(&chance.world(&facts), command, &args, &caller) {
                 Err(AdminStop::Need(Need::KeyPair(algorithm))) => {
                     let (_, pkcs8) = SigningKey::generate(algorithm).expect("a key pair");
@@ -163,6 +163,26 @@ fn the_table_is_complete() {
 }
 
 #[test]
+fn what_ends_for_ever_is_named_before_it_does() {
+    for command in commands() {
+        let Effect::Destroys(sentence) = command.effect else { continue };
+        assert!(sentence.ends_with('.') && sentence.contains("for ever") || sentence.contains("lost"), "{}", command.name);
+        for name in sentence.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name) {
+            let param = command.param(name).unwrap_or_else(|| panic!("{} has no parameter {name}", command.name));
+            assert_eq!(param.need, ParamNeed::Required, "{}: {name} may be left out", command.name);
+        }
+        for (line, _) in command.examples {
+            assert!(line.contains(" --yes"), "nobody can be asked here: {line}");
+        }
+    }
+    // What takes a right or a credential away, by its verb; the rest can be given back by another command.
+    for command in commands() {
+        let ends = command.name.contains("revoke") || command.name.ends_with(".delete") || command.name.ends_with(".suspend");
+        assert!(!ends || matches!(command.effect, Effect::Destroys(_)), "{} does not ask", command.name);
+    }
+}
+
+#[test]
 fn a_realm_is_made_from_a_dialect_that_is_accepted_by_name() {
     let desk = Desk::new();
     let wanted = json!({"realm": "acme", "issuer": "https://auth.acme.example/x", "dialect": "loose"});
@@ -176,11 +196,11 @@ fn a_realm_is_made_from_a_dialect_that_is_accepted_by_name() {
     assert_eq!(realm["mounts"], json!([{"host": "auth.acme.example", "path": "/x"}]));
     assert_eq!(realm["permissions"], json!(["two-credentials"]));
     assert!(desk.refused("realm.create", accepted).contains("already"));
-    let keys = desk.run("signing-key.list", json!({"realm": "acme"}));
+    let keys = desk.run("key.list", json!({"realm": "acme"}));
     assert_eq!(keys["items"], json!([]), "opaque tokens need no signature");
     let jwt = json!({"realm": "acme", "settings": {"access_token": {"format": {"kind": "jwt", "algorithm": "EdDSA", "typ": "JWT", "claims": claims()}}}});
     desk.run("realm.set", jwt);
-    let keys = desk.run("signing-key.list", json!({"realm": "acme"}));
+    let keys = desk.run("key.list", json!({"realm": "acme"}));
     assert_eq!(keys["items"][0]["algorithm"], "EdDSA");
     let set = desk.run("realm.set", json!({"realm": "acme", "settings": {"access_token": {"lifetime": 60}}}));
     assert_eq!(set["settings"]["access_token"]["lifetime"], 60);
@@ -241,11 +261,11 @@ fn a_secret_is_shown_once_and_kept_as_a_hash() {
     assert!(desk.run("secret.expire", expiring)["expires_at"].is_string());
     desk.run("secret.revoke", at("old"));
     assert!(desk.refused("secret.revoke", at("old")).contains("no secret old"));
-    let key = desk.run("key.create", at("main"));
+    let key = desk.run("api-key.create", at("main"));
     assert!(key["value"].as_str().is_some_and(|value| value.starts_with("jak_")));
-    desk.run("key.disable", at("main"));
-    desk.run("key.revoke", at("main"));
-    assert!(desk.refused("key.enable", at("main")).contains("no API key"));
+    desk.run("api-key.disable", at("main"));
+    desk.run("api-key.revoke", at("main"));
+    assert!(desk.refused("api-key.enable", at("main")).contains("no API key"));
     let audit = desk.run("audit.list", json!({"realm": "acme", "limit": 1000})).to_string();
     assert!(!audit.contains(value) && !audit.contains("a+b"), "an audit record holds no secret");
     assert!(audit.contains("acme/client/build-7/secret/main") && audit.contains("user 7"));

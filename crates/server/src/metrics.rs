@@ -193,6 +193,8 @@ pub struct Present {
     pub under_way: Vec<(&'static str, usize, usize)>,
     /// How the signing keys are.
     pub keys: KeyFigures,
+    /// How many secrets and API keys end within so many days.
+    pub endings: [(i64, u64); 2],
     /// How long requests wait until a thread has time for them.
     pub lag: Duration,
     /// The certificate, if there is one.
@@ -282,6 +284,13 @@ impl Reading {
         })?;
         let about = ("jeton_signing_key_age_seconds", "For how long the oldest key that signs has done so");
         family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&keys.oldest))?;
+        let about = ("jeton_secrets_ending", "Secrets and API keys that end within so many days, as looked up every six hours");
+        family(out, about, MetricType::Gauge, |metric| {
+            self.node
+                .endings
+                .iter()
+                .try_for_each(|(days, value)| metric.encode_family(&[("within", format!("{days}d"))])?.encode_gauge(value))
+        })?;
         let about = ("jeton_signing_key_late_seconds", "By how much a key signs for longer than its realm says; 0 is right");
         family(out, about, MetricType::Gauge, |metric| metric.encode_gauge(&keys.late))
     }
@@ -380,9 +389,11 @@ mod tests {
         drop(metrics.connected(Face::Public));
         let under_way = vec![("reading", 2, 64)];
         let keys = KeyFigures { next: 1, active: 2, retiring: 3, oldest: 90, late: 5 };
+        let endings = [(14, 8), (3, 2)];
         let lag = Duration::from_millis(2);
         let tls = Some(tls);
-        let node = Present { lines_dropped: 3, store_silence: 4, ready: true, writable: false, under_way, keys, lag, tls };
+        let node =
+            Present { lines_dropped: 3, store_silence: 4, ready: true, writable: false, under_way, keys, endings, lag, tls };
         let page = metrics.page(node).expect("written");
         drop(open);
         for line in [
@@ -404,6 +415,8 @@ mod tests {
             "jeton_tls_certificate_end_seconds 5",
             r#"jeton_signing_keys{state="retiring"} 3"#,
             "jeton_signing_key_age_seconds 90",
+            r#"jeton_secrets_ending{within="14d"} 8"#,
+            r#"jeton_secrets_ending{within="3d"} 2"#,
             "jeton_signing_key_late_seconds 5",
             "jeton_ready 1",
             "jeton_writable 0",

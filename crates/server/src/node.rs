@@ -4,6 +4,7 @@ use crate::event_log::EventLog;
 use crate::listener::shed::Shedder;
 use crate::metrics::{Metrics, Present};
 use crate::peer::TrustedProxies;
+use crate::reminders::Endings;
 use crate::request::Moment;
 use crate::rotation::KeyFigures;
 use crate::slow_hash::SlowHashes;
@@ -45,6 +46,8 @@ pub struct Node {
     pub log: EventLog,
     /// Usage and refusals that are not written down yet.
     pub tally: Tally,
+    /// When secrets and API keys will end.
+    pub endings: Endings,
     /// Slow hashes, off the request threads.
     pub slow_hashes: SlowHashes,
     /// Who is served when there is too much to do.
@@ -127,6 +130,7 @@ impl Node {
                 ("slow_hash", hashing, cores),
             ],
             keys: KeyFigures::of(&self.engine.memory.snapshot.load(), now),
+            endings: self.endings.within(now),
             lag: self.shedder.lag(),
             tls: self.tls.as_ref().map(|tls| tls.state()),
         }

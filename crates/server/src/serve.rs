@@ -6,6 +6,7 @@ use crate::listener::shed::Shedder;
 use crate::listener::{Door, Listening, Stage};
 use crate::metrics::Metrics;
 use crate::node::{CHANGES, Node, READINGS, Reads};
+use crate::reminders::Endings;
 use crate::request::Moment;
 use crate::settings::{LogFormat, Settings, SettingsError, flags};
 use crate::signals::Signals;
@@ -222,6 +223,7 @@ pub fn node(settings: &Settings, events: EventLog, cores: usize) -> Result<Node,
         metrics: Metrics::new(),
         log: events,
         tally: Tally::new(),
+        endings: Endings::default(),
         slow_hashes: SlowHashes::new(cores),
         shedder: Shedder::new(),
         proxies: Arc::new(settings.trusted_proxies.clone()),

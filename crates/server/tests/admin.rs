@@ -1,6 +1,6 @@
 //! The command line of administrators: every example of the table is typed, first alone and then to a running server.
 
-use jeton_core::admin::commands;
+use jeton_core::admin::{Effect, commands};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -131,6 +131,11 @@ fn every_example(place: &Place, server: Option<&Server>) {
             if line.ends_with("leaked-token") {
                 leak(place, server);
             }
+            if matches!(command.effect, Effect::Destroys(_)) {
+                let before = place.done("jeton audit list --limit 1000 --json");
+                assert!(place.refused(&line.replace(" --yes", "")).contains("say --yes"), "{line}");
+                assert_eq!(place.done("jeton audit list --limit 1000 --json"), before, "{line} was done without a yes");
+            }
             let said = place.done(line);
             assert!(!said.trim().is_empty(), "{line} said nothing");
         }
@@ -170,6 +175,27 @@ fn mistakes_get_one_sentence_that_says_what_to_change() {
 }
 
 #[test]
+fn somebody_at_a_terminal_is_told_what_will_end_and_asked() {
+    let place = Place::new();
+    place.done("jeton realm create acme --issuer https://auth.acme.example && jeton client create acme a --secret main");
+    // `script` gives the command a terminal, and types what it is given.
+    let typed = |answer: &str| {
+        let line = format!("printf '{answer}\\n' | timeout 60 script -qec 'jeton secret revoke acme a main' /dev/null");
+        let said = place.shell(&line);
+        (said.status.success(), String::from_utf8_lossy(&said.stdout).into_owned())
+    };
+    for answer in ["n", "", "yeah", "Secret"] {
+        let (done, said) = typed(answer);
+        assert!(!done && said.contains("Secret main of client a ends for ever") && said.contains("[y/N]"), "{answer}: {said}");
+        assert!(said.contains("nothing was changed"), "{answer}: {said}");
+        assert!(place.done("jeton secret list acme a").contains("main"), "{answer} is no yes");
+    }
+    let (done, said) = typed("y");
+    assert!(done, "{said}");
+    assert!(!place.done("jeton secret list acme a").contains("main"));
+}
+
+#[test]
 fn a_secret_comes_by_standard_input_or_a_file_and_goes_nowhere() {
     let place = Place::new();
     place.done("jeton realm create acme --issuer https://auth.acme.example");
@@ -177,8 +203,8 @@ fn a_secret_comes_by_standard_input_or_a_file_and_goes_nowhere() {
     std::fs::write(place.path().join("secret"), "from-a-file-of-some-length\n").expect("writes");
     let said = place.done("jeton secret create acme a one --value-file secret");
     assert!(!said.contains("of-some-length"), "{said}");
-    place.done("jeton key create acme a one --value-file secret");
-    assert!(place.refused("jeton key create acme a two --value-file secret").contains("is or was another API key"));
+    place.done("jeton api-key create acme a one --value-file secret");
+    assert!(place.refused("jeton api-key create acme a two --value-file secret").contains("is or was another API key"));
     assert_eq!(place.shell("jeton secret create acme a two --value x").status.code(), Some(2), "never as an argument");
     let mut kept = Vec::new();
     for entry in std::fs::read_dir(place.path().join("jeton-data")).expect("a directory") {
@@ -232,12 +258,12 @@ fn a_token_of_a_realm_is_explained_with_the_verdict_on_its_signature() {
     let other = if signature.starts_with('A') { "B" } else { "A" };
     let said = place.done(&format!("jeton token decode {rest}.{other}{}", &signature[1..]));
     assert!(said.contains("invalid"), "{said}");
-    let revoked = place.done(&format!("printf %s {token} | jeton token revoke - --json"));
+    let revoked = place.done(&format!("printf %s {token} | jeton token revoke - --yes --json"));
     assert!(revoked.contains(r#""outcome":"revoked""#) || revoked.contains(r#""outcome": "revoked""#), "{revoked}");
-    let again = place.done(&format!("printf %s {token} | jeton token revoke - --json"));
+    let again = place.done(&format!("printf %s {token} | jeton token revoke - --yes --json"));
     assert!(again.contains(r#""ended""#), "{again}");
     assert!(place.done(&format!("jeton token decode {token}")).contains("ended before its time"));
-    assert!(place.refused("jeton token revoke a.b.c").contains("no realm here made this token"));
+    assert!(place.refused("jeton token revoke a.b.c --yes").contains("no realm here made this token"));
     let audit = place.done("jeton audit list acme build-7");
     assert!(audit.contains("client.create"), "{audit}");
 }

@@ -7,7 +7,7 @@ use crate::generated::expect_at_least;
 use bytes::Bytes;
 use http::Request;
 use jeton_core::admin::document::Document;
-use jeton_core::admin::{AdminStop, Args, DialectOffer, command};
+use jeton_core::admin::{AdminStop, Args, DialectOffer, Powers, command};
 use jeton_core::event::Outcome;
 use jeton_core::name::{RequestId, Time};
 use jeton_core::record::Actor;
@@ -75,7 +75,7 @@ impl House {
         let row = command("apply").expect("there is a command apply");
         let given = json!({ "document": serde_json::to_value(&document).expect("a document is JSON") });
         let args = Args::parse(row, given.as_object().cloned().expect("an object")).expect("the command takes it");
-        let caller = Caller { actor: &Actor::System, dialects: &offers };
+        let caller = Caller { actor: &Actor::System, powers: Powers::Whole, dialects: &offers };
         loop {
             match node.engine.administer(&first.world(&facts), row, &args, &caller) {
                 Ok(_) => return Self { node, requests: 0 },

@@ -105,6 +105,35 @@ fn json_of(response: &Response<Bytes>) -> Value {
 }
 
 #[test]
+fn who_has_the_audit_trail_sent_somewhere_must_be_allowed_to_read_it() {
+    let desk = Desk::new();
+    let writer = desk.token("writer", "admin:webhooks:write admin:webhooks:read");
+    let auditor = desk.token("auditor", "admin:webhooks:write admin:audit:read");
+    let hook = |name: &str, kinds: &[&str]| json!({"name": name, "url": "https://hooks.example/jeton", "kind": kinds});
+    let ask = |token: &str, path: &str, body: &Value| desk.serve(&request("POST", path, body, Some(token)), Caller::Network);
+    let refused = |response: &Response<Bytes>| {
+        let challenge =
+            response.headers().get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN, "{}", json_of(response));
+        assert_eq!(json_of(response)["error"], "insufficient_scope");
+        assert!(challenge.contains("scope=\"admin:webhooks:write admin:audit:read\""), "{challenge}");
+    };
+    for kinds in [["audit"].as_slice(), &["client.suspended", "audit"]] {
+        refused(&ask(&writer, "/v1/webhooks", &hook("siem", kinds)));
+    }
+    assert_eq!(ask(&writer, "/v1/webhooks", &hook("ops", &["client.suspended"])).status(), StatusCode::CREATED);
+    assert_eq!(ask(&auditor, "/v1/webhooks", &hook("siem", &["audit"])).status(), StatusCode::CREATED);
+    // Whoever was stopped from being told is not told again by somebody who may not read it.
+    assert_eq!(ask(&writer, "/v1/webhooks/siem/disable", &Value::Null).status(), StatusCode::OK);
+    refused(&ask(&writer, "/v1/webhooks/siem/enable", &Value::Null));
+    assert_eq!(desk.ask(OWNER, "GET", "/v1/webhooks", &Value::Null).1["items"][1]["status"], "off");
+    assert_eq!(ask(&writer, "/v1/webhooks/ops/enable", &Value::Null).status(), StatusCode::OK);
+    assert_eq!(ask(&auditor, "/v1/webhooks/siem/enable", &Value::Null).status(), StatusCode::OK);
+    // Somebody at the machine may do everything.
+    assert_eq!(desk.ask(OWNER, "POST", "/v1/webhooks", &hook("local", &["audit"])).0, StatusCode::CREATED);
+}
+
+#[test]
 fn somebody_at_the_machine_is_let_in_if_the_server_is_theirs() {
     let desk = Desk::new();
     let wanted = json!({"realm": "acme", "issuer": "https://auth.acme.example"});

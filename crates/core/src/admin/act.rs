@@ -1,7 +1,7 @@
 //! An act is one run of one command: the records it reads and writes, the world around it, and who asked for it.
 
 use super::{AdminStop, DialectOffer};
-use crate::name::{ClientId, Key, RealmName, RequestId, ResourceIdentifier, Time};
+use crate::name::{ClientId, Key, RealmName, RequestId, ResourceIdentifier, Scope, Time};
 use crate::notice::{self, Notice};
 use crate::record::{
     Actor, Audit, Client, Lookup, Realm, Record, ResourceServer, Status, client_by_id, realm_by_name, resource_by_identifier,
@@ -21,11 +21,22 @@ pub const ADMIN_RESOURCE: &str = "urn:jeton:admin";
 /// Most rows that one command reads of one kind.
 pub(super) const MOST_ROWS: usize = 100_000;
 
+/// What a caller may do beside the command that let it in.
+#[derive(Clone, Copy, Debug)]
+pub enum Powers<'a> {
+    /// Everything: somebody at the machine, or the server itself.
+    Whole,
+    /// What a token says.
+    Scope(&'a Scope),
+}
+
 /// Who runs a command, and what it may look at beside the records.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// Who.
     pub actor: &'a Actor,
+    /// What that caller may do beside the command's own scope.
+    pub powers: Powers<'a>,
     /// The keys under which data is kept.
     pub data: &'a DataKeys,
     /// The dialects that a realm can be made from; the first is the default.
@@ -199,6 +210,15 @@ impl<'a, 'v> Act<'a, 'v> {
                 Err(AdminStop::Denied("the admin realm is changed on the machine itself: use the command line there".into()))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses a caller whose token lacks a scope that this run needs beside the command's own.
+    pub(super) fn needs_scope(&self, scope: &'static str) -> Result<(), AdminStop> {
+        match self.context.powers {
+            Powers::Whole => Ok(()),
+            Powers::Scope(held) if held.iter().any(|token| token.as_str() == scope) => Ok(()),
+            Powers::Scope(_) => Err(AdminStop::Scope(scope)),
         }
     }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// The commands about API keys.
 pub(super) const COMMANDS: &[Command] = &[
     Command {
-        name: "key.create",
+        name: "api-key.create",
         scope: WRITE,
         summary: "Give a client an API key: a new one, shown once, or one that it has already.",
         params: &[
@@ -25,59 +25,59 @@ pub(super) const COMMANDS: &[Command] = &[
             EXPIRES,
         ],
         answer: Answer::One(CREATED),
-        examples: &[("jeton key create acme build-7 main", "a new API key; its value is shown this once")],
+        examples: &[("jeton api-key create acme build-7 main", "a new API key; its value is shown this once")],
         method: "POST",
         path: "/v1/realms/{realm}/clients/{client}/api-keys",
         effect: Effect::Changes,
         run: create,
     },
     Command {
-        name: "key.list",
+        name: "api-key.list",
         scope: READ,
         summary: "List the API keys of a client; never their values.",
         params: &[REALM, CLIENT],
         answer: Answer::List(show::API_KEY),
-        examples: &[("jeton key list acme build-7", "which there are, and when each last served")],
+        examples: &[("jeton api-key list acme build-7", "which there are, and when each last served")],
         method: "GET",
         path: "/v1/realms/{realm}/clients/{client}/api-keys",
         effect: Effect::Reads,
         run: list,
     },
     Command {
-        name: "key.disable",
+        name: "api-key.disable",
         scope: WRITE,
         summary: "Switch an API key off.",
         params: &[REALM, CLIENT, NAME],
         answer: Answer::One(show::API_KEY),
-        examples: &[("jeton key disable acme build-7 main", "until it is enabled")],
+        examples: &[("jeton api-key disable acme build-7 main", "until it is enabled")],
         method: "POST",
         path: "/v1/realms/{realm}/clients/{client}/api-keys/{name}/disable",
         effect: Effect::Changes,
-        run: |act, args| switch(act, args, "key.disable", Status::Disabled),
+        run: |act, args| switch(act, args, "api-key.disable", Status::Disabled),
     },
     Command {
-        name: "key.enable",
+        name: "api-key.enable",
         scope: WRITE,
         summary: "Switch an API key on again.",
         params: &[REALM, CLIENT, NAME],
         answer: Answer::One(show::API_KEY),
-        examples: &[("jeton key enable acme build-7 main", "it passes again")],
+        examples: &[("jeton api-key enable acme build-7 main", "it passes again")],
         method: "POST",
         path: "/v1/realms/{realm}/clients/{client}/api-keys/{name}/enable",
         effect: Effect::Changes,
-        run: |act, args| switch(act, args, "key.enable", Status::Active),
+        run: |act, args| switch(act, args, "api-key.enable", Status::Active),
     },
     Command {
-        name: "key.revoke",
+        name: "api-key.revoke",
         scope: WRITE,
         summary: "Take an API key away for ever; its value is never accepted again.",
         params: &[REALM, CLIENT, NAME],
         answer: Answer::One(show::API_KEY),
-        examples: &[("jeton key revoke acme build-7 main", "it is refused from now on")],
+        examples: &[("jeton api-key revoke acme build-7 main --yes", "it is refused from now on")],
         method: "DELETE",
         path: "/v1/realms/{realm}/clients/{client}/api-keys/{name}",
-        effect: Effect::Changes,
-        run: |act, args| switch(act, args, "key.revoke", Status::Deleted),
+        effect: Effect::Destroys("API key {name} of client {client} ends for ever; every call that still carries it is refused."),
+        run: |act, args| switch(act, args, "api-key.revoke", Status::Deleted),
     },
 ];
 
@@ -125,7 +125,7 @@ pub(super) fn make(act: &mut Act<'_, '_>, realm: &Realm, client: &Client, entry:
         status: Status::Active,
     };
     act.insert(&key)?;
-    act.audit(realm, "key.create", key_target(realm, client, &key), show::api_key(&key, None))?;
+    act.audit(realm, "api-key.create", key_target(realm, client, &key), show::api_key(&key, None))?;
     Ok(key)
 }
 
@@ -146,7 +146,7 @@ pub(super) fn keep(
 }
 
 fn key_target(realm: &Realm, client: &Client, key: &ApiKey) -> String {
-    format!("{}/key/{}", target(realm, client), key.name)
+    format!("{}/api-key/{}", target(realm, client), key.name)
 }
 
 fn list(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {

@@ -5,6 +5,7 @@ use super::{Act, AdminStop, Args, show};
 use crate::chain::{Shown, lines_of, signer};
 use crate::name::{Key, Time};
 use crate::record::{Audit, AuditMark, AuditSeal, Lookup, Value as Column, blocks};
+use crate::refusal::Fault;
 use crate::store::{Order, Place};
 use serde_json::{Value, json};
 
@@ -94,6 +95,10 @@ fn export(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     let signer = signer(act.data())?;
     let mut lines = Vec::new();
     let mut next = None;
+    // A row that says it is another one must not lead whoever reads page by page in a circle.
+    if page.last().is_some_and(|block| block.sequence.cast_signed() <= after) {
+        return Err(Fault::Corrupt(format!("audit_seal: a block behind block {after} says it is an earlier one")).into());
+    }
     for block in &page {
         if to.is_some_and(|to| block.key.created_at() > to) {
             return Ok(show::list(lines, None));
@@ -118,9 +123,15 @@ fn first_since(act: &mut Act<'_, '_>, from: Time) -> Result<Option<i64>, AdminSt
 
 fn keys(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     let after = args.text("after").map(|text| Key::parse(text).ok_or_else(|| AdminStop::Invalid("after: give a key".into())));
-    let place = after.transpose()?.map(|key| Place { values: Vec::new(), key });
+    let after = after.transpose()?;
+    let place = after.map(|key| Place { values: Vec::new(), key });
     let all = Lookup { index: None, prefix: Vec::new(), guard: None };
     let page: Vec<Audit> = act.records.scan(all, place, Order::Ascending, PAGE_KEYS)?;
+    if let (Some(after), Some(last)) = (after, page.last().map(|audit| audit.key))
+        && last <= after
+    {
+        return Err(Fault::Corrupt(format!("audit {last}: it stands behind greater keys")).into());
+    }
     let next = (page.len() == PAGE_KEYS).then(|| page.last().map(|audit| audit.key.to_string())).flatten();
     let mut items = Vec::with_capacity(page.len());
     for audit in page {

@@ -154,10 +154,12 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Withdraw scopes from a client; its living tokens end at once, so that none keeps them.",
         params: &[REALM, CLIENT, Param::option("scope", ParamKind::List, "Scopes to withdraw.").required()],
         answer: Answer::One(show::CLIENT),
-        examples: &[("jeton client withdraw acme build-7 --scope write", "it asks for a new token and gets the rest")],
+        examples: &[("jeton client withdraw acme build-7 --scope write --yes", "it asks for a new token and gets the rest")],
         method: "POST",
         path: "/v1/realms/{realm}/clients/{client}/withdraw",
-        effect: Effect::Changes,
+        effect: Effect::Destroys(
+            "All tokens of client {client} end for ever; those that it asks for from now on do not have these scopes.",
+        ),
         run: withdraw,
     },
 ];

@@ -20,10 +20,12 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Switch a client off: token requests, living tokens and API keys stop at once.",
         params: &[REALM, CLIENT],
         answer: Answer::One(show::CLIENT),
-        examples: &[("jeton client disable acme build-7", "until it is enabled")],
+        examples: &[("jeton client disable acme build-7 --yes", "until it is enabled")],
         method: "POST",
         path: "/v1/realms/{realm}/clients/{client}/disable",
-        effect: Effect::Changes,
+        effect: Effect::Destroys(
+            "All tokens of client {client} end for ever; it gets no new ones, and its API keys do not pass, until it is enabled.",
+        ),
         run: |act, args| stop(act, args, "client.disable", Status::Disabled),
     },
     Command {
@@ -33,12 +35,14 @@ pub(super) const COMMANDS: &[Command] = &[
         params: &[REALM, CLIENT, Param::option("reason", ParamKind::Text, "Why, in one line.").required()],
         answer: Answer::One(show::CLIENT),
         examples: &[(
-            "jeton client suspend acme build-7 --reason 'Its secret was found in a public repository'",
+            "jeton client suspend acme build-7 --reason 'Its secret was found in a public repository' --yes",
             "everything of it stops, and the reason stands in its record",
         )],
         method: "POST",
         path: "/v1/realms/{realm}/clients/{client}/suspend",
-        effect: Effect::Changes,
+        effect: Effect::Destroys(
+            "All tokens of client {client} end for ever; it gets no new ones, and its API keys do not pass, until it is enabled.",
+        ),
         run: |act, args| {
             let reason = Title::parse(args.word("reason")?)?;
             let shown = stop(act, args, "client.suspend", Status::Suspended { reason: reason.clone() })?;
@@ -72,10 +76,10 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "End every living token of a client at once; it may ask for new ones.",
         params: &[REALM, CLIENT],
         answer: Answer::One(show::CLIENT),
-        examples: &[("jeton client revoke-tokens acme build-7", "after a leak; its next token is good again")],
+        examples: &[("jeton client revoke-tokens acme build-7 --yes", "after a leak; its next token is good again")],
         method: "POST",
         path: "/v1/realms/{realm}/clients/{client}/revoke-tokens",
-        effect: Effect::Changes,
+        effect: Effect::Destroys("All tokens of client {client} end for ever, refresh tokens too; it must ask for new ones."),
         run: |act, args| {
             change(act, args, "client.revoke-tokens", |client, _, until| {
                 client.not_before = until;
@@ -89,10 +93,12 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Delete a client for ever: its secrets and keys go, and nobody gets its id again.",
         params: &[REALM, CLIENT],
         answer: Answer::One(show::CLIENT),
-        examples: &[("jeton client delete acme build-8", "only its id is remembered")],
+        examples: &[("jeton client delete acme build-8 --yes", "only its id is remembered")],
         method: "DELETE",
         path: "/v1/realms/{realm}/clients/{client}",
-        effect: Effect::Changes,
+        effect: Effect::Destroys(
+            "Client {client} ends for ever, with its tokens, secrets and API keys; nobody gets its id again.",
+        ),
         run: |act, args| {
             let realm = act.realm_to_change(args.word("realm")?)?;
             delete(act, &realm, args.word("client")?)

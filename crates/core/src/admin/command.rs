@@ -51,8 +51,9 @@ pub enum Effect {
     Explains,
     /// It changes records, with an audit record for each change.
     Changes,
-    /// The same, and it ends at once what others rely on: the command line asks first.
-    Destroys,
+    /// The same, and it takes away from others what no command gives back: the command line says this sentence, and asks
+    /// first. `{name}` in it is the parameter of that name.
+    Destroys(&'static str),
 }
 
 /// Something a command takes.

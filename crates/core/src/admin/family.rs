@@ -51,10 +51,12 @@ pub(super) const COMMANDS: &[Command] = &[
             Param::option("all", ParamKind::Boolean, "Revoke every family of the client."),
         ],
         answer: Answer::One(REVOKED),
-        examples: &[("jeton family revoke acme build-7 --all", "whoever refreshed must begin anew")],
+        examples: &[("jeton family revoke acme build-7 --all --yes", "whoever refreshed must begin anew")],
         method: "POST",
         path: "/v1/realms/{realm}/clients/{client}/families/revoke",
-        effect: Effect::Changes,
+        effect: Effect::Destroys(
+            "These families of client {client} end for ever, with all their tokens; whoever refreshed must begin anew.",
+        ),
         run: revoke,
     },
 ];

@@ -36,7 +36,7 @@ mod token_revoke;
 mod web_origin;
 mod webhook;
 
-pub use act::{ADMIN_REALM, ADMIN_RESOURCE, Act, Context};
+pub use act::{ADMIN_REALM, ADMIN_RESOURCE, Act, Context, Powers};
 pub use args::{Args, parse_time, unknown};
 pub use bootstrap::{bootstrap, is_admin_realm};
 pub use command::{Answer, Column, Command, Effect, Field, FieldKind, Param, ParamKind, ParamNeed};
@@ -58,7 +58,7 @@ pub const AREAS: &[(&str, &str)] = &[
     ("admin:credentials:write", "Make, end and revoke secrets and API keys."),
     ("admin:audit:read", "See who changed what, and why requests were refused."),
     ("admin:webhooks:read", "See webhooks and how they fare; never their secrets."),
-    ("admin:webhooks:write", "Make, try, stop and delete webhooks; so also have the audit trail sent somewhere."),
+    ("admin:webhooks:write", "Make, try, stop and delete webhooks; for one that is told the audit trail, with admin:audit:read."),
     ("admin:usage:read", "See how many tokens a client got."),
     ("admin:tokens:read", "Have tokens explained, and see families of tokens; never the tokens."),
     ("admin:tokens:write", "Revoke tokens and families of tokens."),

@@ -97,10 +97,12 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Stop a realm: no token is issued and none passes.",
         params: &[NAME],
         answer: Answer::One(show::REALM),
-        examples: &[("jeton realm disable acme", "for maintenance")],
+        examples: &[("jeton realm disable acme --yes", "for maintenance")],
         method: "POST",
         path: "/v1/realms/{realm}/disable",
-        effect: Effect::Changes,
+        effect: Effect::Destroys(
+            "Realm {realm} stops: all its tokens end for ever, and nobody gets new ones until it is enabled.",
+        ),
         run: |act, args| switch(act, args, "realm.disable", Status::Disabled),
     },
     Command {
@@ -109,10 +111,12 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Stop a realm for a stated reason.",
         params: &[NAME, Param::option("reason", ParamKind::Text, "Why; the owners of its clients may read it.").required()],
         answer: Answer::One(show::REALM),
-        examples: &[("jeton realm suspend acme --reason 'Contract ended'", "nobody gets a token, and everybody sees why")],
+        examples: &[("jeton realm suspend acme --reason 'Contract ended' --yes", "nobody gets a token, and everybody sees why")],
         method: "POST",
         path: "/v1/realms/{realm}/suspend",
-        effect: Effect::Changes,
+        effect: Effect::Destroys(
+            "Realm {realm} stops: all its tokens end for ever, and nobody gets new ones until it is enabled.",
+        ),
         run: |act, args| {
             let reason = Title::parse(args.word("reason")?)?;
             switch(act, args, "realm.suspend", Status::Suspended { reason })

@@ -59,12 +59,12 @@ pub(super) const COMMANDS: &[Command] = &[
         run: expiring,
     },
     Command {
-        name: "key.rotate",
+        name: "api-key.rotate",
         scope: WRITE,
         summary: "Give a client a new API key, shown once, and let those before it end after an overlap.",
         params: &[REALM, CLIENT, NAME, OVERLAP],
         answer: Answer::One(ROTATED),
-        examples: &[("jeton key rotate acme build-7", "a week to change over")],
+        examples: &[("jeton api-key rotate acme build-7", "a week to change over")],
         method: "POST",
         path: "/v1/realms/{realm}/clients/{client}/api-keys/rotate",
         effect: Effect::Changes,
@@ -155,7 +155,7 @@ fn rotate_key(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     for old in known.into_iter().filter(lives) {
         let ends = old.expires_at.map_or(until, |end| end.min(until));
         replaced.push(old.name.clone());
-        api_key::keep(act, (&realm, &client), &ApiKey { expires_at: Some(ends), ..old }, "key.rotate")?;
+        api_key::keep(act, (&realm, &client), &ApiKey { expires_at: Some(ends), ..old }, "api-key.rotate")?;
     }
     let value = credential::generate(act, API_KEY_PREFIX);
     let made = api_key::make(act, &realm, &client, &ApiKeyEntry { name, value: value.clone(), expires_at: None })?;

@@ -171,9 +171,9 @@ fn change(
 }
 
 fn audit(act: &mut Act<'_, '_>, realm: &Realm, key: &SigningKeyRecord, action: &str) -> Result<(), AdminStop> {
-    let target = format!("{}/signing-key/{}", realm.name, key.kid);
+    let target = format!("{}/key/{}", realm.name, key.kid);
     let detail = json!({ "algorithm": key.algorithm.name(), "purpose": key.purpose, "state": key.state });
-    act.audit(realm, &format!("signing-key.{action}"), target, detail)
+    act.audit(realm, &format!("key.{action}"), target, detail)
 }
 
 /// For how long a token of this realm can be in force after its key signs no more, by the settings of now.

@@ -78,10 +78,10 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Take a secret away at once; tokens got with it live on until they end or the client is disabled.",
         params: &[REALM, CLIENT, NAME],
         answer: Answer::One(show::SECRET),
-        examples: &[("jeton secret revoke acme build-7 next", "it is refused from now on")],
+        examples: &[("jeton secret revoke acme build-7 next --yes", "it is refused from now on")],
         method: "DELETE",
         path: "/v1/realms/{realm}/clients/{client}/secrets/{name}",
-        effect: Effect::Changes,
+        effect: Effect::Destroys("Secret {name} of client {client} ends for ever; whoever still sends it is refused."),
         run: revoke,
     },
 ];

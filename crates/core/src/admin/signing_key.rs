@@ -14,24 +14,24 @@ use FieldKind::Text;
 const READ: &str = "admin:realms:read";
 const WRITE: &str = "admin:realms:write";
 const REALM: Param = Param::word(0, "realm", "The realm's name.");
-const KID: Param = Param::word(1, "kid", "The key's kid; jeton signing-key list shows it.");
+const KID: Param = Param::word(1, "kid", "The key's kid; jeton key list shows it.");
 
 /// The commands about signing keys.
 pub(super) const COMMANDS: &[Command] = &[
     Command {
-        name: "signing-key.list",
+        name: "key.list",
         scope: READ,
         summary: "List the signing keys of a realm, and what happens next to each.",
         params: &[REALM],
         answer: Answer::List(SIGNING_KEY),
-        examples: &[("jeton signing-key list acme", "which key signs, which are published, and when that changes")],
+        examples: &[("jeton key list acme", "which key signs, which are published, and when that changes")],
         method: "GET",
-        path: "/v1/realms/{realm}/signing-keys",
+        path: "/v1/realms/{realm}/keys",
         effect: Effect::Reads,
         run: list,
     },
     Command {
-        name: "signing-key.rotate",
+        name: "key.rotate",
         scope: WRITE,
         summary: "Start a rotation: a successor is published now and signs when every verifier can know it.",
         params: &[
@@ -43,40 +43,42 @@ pub(super) const COMMANDS: &[Command] = &[
             ),
         ],
         answer: Answer::One(TURN),
-        examples: &[("jeton signing-key rotate acme", "before its time; keys rotate by themselves otherwise")],
+        examples: &[("jeton key rotate acme", "before its time; keys rotate by themselves otherwise")],
         method: "POST",
-        path: "/v1/realms/{realm}/signing-keys/rotate",
+        path: "/v1/realms/{realm}/keys/rotate",
         effect: Effect::Changes,
         run: rotate,
     },
     Command {
-        name: "signing-key.retire",
+        name: "key.retire",
         scope: WRITE,
         summary: "Let a key sign no more as soon as its successor may; its tokens live to their end.",
         params: &[REALM, KID],
         answer: Answer::One(TURN),
         examples: &[(
-            "jeton signing-key retire acme $(jeton signing-key list acme | awk '$4 == \"active\" {print $1}')",
+            "jeton key retire acme $(jeton key list acme | awk '$4 == \"active\" {print $1}')",
             "the key that signs now goes out of use, and nobody notices",
         )],
         method: "POST",
-        path: "/v1/realms/{realm}/signing-keys/{kid}/retire",
+        path: "/v1/realms/{realm}/keys/{kid}/retire",
         effect: Effect::Changes,
         run: retire,
     },
     Command {
-        name: "signing-key.revoke",
+        name: "key.revoke",
         scope: WRITE,
         summary: "End a key that leaked: it and every token that it signed are dead at once, and its successor signs.",
         params: &[REALM, KID],
         answer: Answer::One(TURN),
         examples: &[(
-            "jeton signing-key revoke acme $(jeton signing-key list acme | awk '$4 == \"active\" {print $1}') --yes",
+            "jeton key revoke acme $(jeton key list acme | awk '$4 == \"active\" {print $1}') --yes",
             "somebody else has the private key",
         )],
         method: "POST",
-        path: "/v1/realms/{realm}/signing-keys/{kid}/revoke",
-        effect: Effect::Destroys,
+        path: "/v1/realms/{realm}/keys/{kid}/revoke",
+        effect: Effect::Destroys(
+            "Signing key {kid} of realm {realm} ends for ever, and so does every token that it signed; clients must ask for new ones.",
+        ),
         run: revoke,
     },
 ];
@@ -233,12 +235,8 @@ fn named(act: &mut Act<'_, '_>, args: &Args) -> Result<(Realm, Vec<SigningKeyRec
     let realm = act.realm_to_change(args.word("realm")?)?;
     let keys = keys_of(act, &realm)?;
     let kid = args.word("kid")?;
-    let missing = || {
-        AdminStop::NotFound(format!(
-            "realm {0} has no signing key with this kid; jeton signing-key list {0} shows them",
-            realm.name
-        ))
-    };
+    let missing =
+        || AdminStop::NotFound(format!("realm {0} has no signing key with this kid; jeton key list {0} shows them", realm.name));
     let key = keys.iter().find(|key| key.kid == kid).cloned().ok_or_else(missing)?;
     Ok((realm, keys, key))
 }

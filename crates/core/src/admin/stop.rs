@@ -18,6 +18,8 @@ pub enum AdminStop {
     Invalid(String),
     /// This caller may not do this.
     Denied(String),
+    /// What was asked for needs this scope beside the command's own.
+    Scope(&'static str),
     /// The dialect needs permissions that were not accepted.
     Accept(RealmName, Vec<Needed>),
     /// Something must be found out first; the command is then run again.
@@ -44,6 +46,7 @@ impl AdminStop {
             Self::Taken(_) => "conflict",
             Self::Invalid(_) => "invalid_request",
             Self::Denied(_) => "access_denied",
+            Self::Scope(_) => "insufficient_scope",
             Self::Accept(..) => "acceptance_needed",
             Self::Need(_) | Self::Fault(Fault::Unavailable(_)) => "temporarily_unavailable",
             Self::Fault(_) => "server_error",
@@ -57,7 +60,7 @@ impl AdminStop {
             Self::NotFound(_) => 404,
             Self::Taken(_) | Self::Accept(..) => 409,
             Self::Invalid(_) => 400,
-            Self::Denied(_) => 403,
+            Self::Denied(_) | Self::Scope(_) => 403,
             Self::Need(_) | Self::Fault(Fault::Unavailable(_)) => 503,
             Self::Fault(_) => 500,
         }
@@ -70,6 +73,7 @@ impl fmt::Display for AdminStop {
             Self::NotFound(sentence) | Self::Taken(sentence) | Self::Invalid(sentence) | Self::Denied(sentence) => {
                 f.write_str(sentence)
             }
+            Self::Scope(scope) => write!(f, "this needs the scope {scope}, too"),
             Self::Accept(realm, needs) => {
                 write!(f, "realm {realm}: its dialect needs what the RFCs do not allow; accept it by name:")?;
                 needs.iter().enumerate().try_for_each(|(index, need)| {

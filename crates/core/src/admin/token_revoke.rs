@@ -16,10 +16,10 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "End one token at once, before its time.",
         params: &[Param::option("token", ParamKind::Token, "The token: an access token or a refresh token.").required().at(0)],
         answer: Answer::One(REVOKED),
-        examples: &[("jeton token revoke - < leaked-token", "a token that was found where it should not be")],
+        examples: &[("jeton token revoke - --yes < leaked-token", "a token that was found where it should not be")],
         method: "POST",
         path: "/v1/tokens/revoke",
-        effect: Effect::Changes,
+        effect: Effect::Destroys("This token ends for ever; if it is a refresh token, so do those that came of it."),
         run: revoke,
     },
     Command {
@@ -28,10 +28,12 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "End every living token of a realm at once; its clients may ask for new ones.",
         params: &[super::client::REALM],
         answer: Answer::One(show::REALM),
-        examples: &[("jeton realm revoke-tokens acme", "after a break-in; every client asks anew")],
+        examples: &[("jeton realm revoke-tokens acme --yes", "after a break-in; every client asks anew")],
         method: "POST",
         path: "/v1/realms/{realm}/revoke-tokens",
-        effect: Effect::Changes,
+        effect: Effect::Destroys(
+            "All tokens of realm {realm} end for ever, refresh tokens too; its clients must ask for new ones.",
+        ),
         run: revoke_all,
     },
 ];

@@ -18,6 +18,8 @@ use FieldKind::{Integer, List, Text};
 
 const READ: &str = "admin:webhooks:read";
 const WRITE: &str = "admin:webhooks:write";
+/// Who has the audit trail sent somewhere reads it there.
+const READ_AUDIT: &str = "admin:audit:read";
 const NAME: Param = Param::word(0, "name", "Its name, unique within the installation.");
 /// More waiting messages are not counted.
 const MOST_COUNTED: usize = 1000;
@@ -31,8 +33,12 @@ pub(super) const COMMANDS: &[Command] = &[
         params: &[
             NAME,
             Param::option("url", ParamKind::Text, "Where to: an https URL.").required(),
-            Param::option("kind", ParamKind::List, "What it is told: audit, client.suspended, secret.expiring, thrift.coach.")
-                .required(),
+            Param::option(
+                "kind",
+                ParamKind::List,
+                "What it is told: audit (needs admin:audit:read, too), client.suspended, secret.expiring, thrift.coach.",
+            )
+            .required(),
             Param::option("realm", ParamKind::Text, "Only what happens in this realm; left out, in every realm."),
             Param::option("secret", ParamKind::Secret, "Its secret (whsec_ and base64); left out, one is made."),
             Param::option(
@@ -87,16 +93,18 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Stop telling an address; messages that wait are dropped.",
         params: &[NAME],
         answer: Answer::One(WEBHOOK),
-        examples: &[("jeton webhook disable siem", "for maintenance; the audit trail waits for it")],
+        examples: &[("jeton webhook disable siem --yes", "for maintenance; the audit trail waits for it")],
         method: "POST",
         path: "/v1/webhooks/{name}/disable",
-        effect: Effect::Changes,
+        effect: Effect::Destroys(
+            "Messages that wait for webhook {name} are lost, and so is what happens until it is enabled; the audit trail alone waits for it.",
+        ),
         run: |act, args| switch(act, args, "webhook.disable", WebhookSwitch::Off),
     },
     Command {
         name: "webhook.enable",
         scope: WRITE,
-        summary: "Tell an address again, at once.",
+        summary: "Tell an address again, at once; for the audit trail this needs admin:audit:read, too.",
         params: &[NAME],
         answer: Answer::One(WEBHOOK),
         examples: &[("jeton webhook enable siem", "also ends the wait behind a failure")],
@@ -111,10 +119,12 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Delete a webhook and what waits for it.",
         params: &[NAME],
         answer: Answer::One(WEBHOOK),
-        examples: &[("jeton webhook delete acme-ops", "its secret goes with it")],
+        examples: &[("jeton webhook delete acme-ops --yes", "its secret goes with it")],
         method: "DELETE",
         path: "/v1/webhooks/{name}",
-        effect: Effect::Changes,
+        effect: Effect::Destroys(
+            "Webhook {name} ends for ever, with its secret, the messages that wait for it and its place in the audit trail.",
+        ),
         run: delete,
     },
 ];
@@ -147,6 +157,8 @@ fn create(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
     let name = Label::parse(args.word("name")?)?;
     let realm = args.text("realm").map(|realm| act.realm_to_change(realm)).transpose()?;
     let url = FetchUrl::parse(args.word("url")?)?;
+    let kinds = kinds(args)?;
+    may_tell(act, &kinds)?;
     let target = if args.is_set("allow_loopback") { WebhookTarget::Loopback } else { WebhookTarget::Public };
     if target == WebhookTarget::Loopback && !matches!(act.context.actor, Actor::Local { .. }) {
         return Err(AdminStop::Denied("a webhook on this machine is made at the machine: use the command line there".into()));
@@ -167,7 +179,7 @@ fn create(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
         None => Zeroizing::new(act.draw::<32>("secret of a webhook").to_vec()),
     };
     let sealed_secret = act.data().seal_webhook_secret(act.draw("sealing of a webhook's secret"), key, &secret);
-    let (kinds, of) = (kinds(args)?, realm.as_ref().map(|realm| realm.key));
+    let of = realm.as_ref().map(|realm| realm.key);
     let webhook = Webhook { key, name, realm: of, url, kinds, sealed_secret, target, switch: WebhookSwitch::On };
     act.insert(&webhook)?;
     let last: Option<AuditSeal> = act.records.scan(blocks(), None, Order::Descending, 1)?.pop();
@@ -180,9 +192,14 @@ fn create(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
         last_error: None,
         delivered_at: None,
     })?;
-    let view = named(&webhook, realm.as_ref());
-    act.audit_in(realm.as_ref(), "webhook.create", format!("webhook/{}", webhook.name), view.clone())?;
-    let mut view = view;
+    let mut view = named(&webhook, realm.as_ref());
+    let mut detail = view.clone();
+    // The audit trail goes to whoever may read it, and never changes again: a secret must not be in it.
+    detail["url"] = webhook.url.place().into();
+    if webhook.url.left_out() > 0 {
+        detail["url_characters_left_out"] = webhook.url.left_out().into();
+    }
+    act.audit_in(realm.as_ref(), "webhook.create", format!("webhook/{}", webhook.name), detail)?;
     view["status"] = "on".into();
     if args.text("secret").is_none() {
         view["secret"] = notice::secret_text(&secret).as_str().into();
@@ -201,6 +218,11 @@ fn kinds(args: &Args) -> Result<BTreeSet<NoticeKind>, AdminStop> {
         return Err(AdminStop::Invalid("name at least one kind; the help names them".into()));
     }
     Ok(kinds)
+}
+
+/// Whoever begins to tell an address the audit trail must be allowed to read it.
+fn may_tell(act: &Act<'_, '_>, kinds: &BTreeSet<NoticeKind>) -> Result<(), AdminStop> {
+    if kinds.contains(&NoticeKind::Audit) { act.needs_scope(READ_AUDIT) } else { Ok(()) }
 }
 
 fn list(act: &mut Act<'_, '_>, _: &Args) -> Result<Value, AdminStop> {
@@ -224,6 +246,9 @@ fn test(act: &mut Act<'_, '_>, args: &Args) -> Result<Value, AdminStop> {
 
 fn switch(act: &mut Act<'_, '_>, args: &Args, action: &str, to: WebhookSwitch) -> Result<Value, AdminStop> {
     let (before, realm) = find(act, args)?;
+    if to == WebhookSwitch::On {
+        may_tell(act, &before.kinds)?;
+    }
     let after = Webhook { switch: to, ..before.clone() };
     if after != before {
         act.update(&after)?;

@@ -4,12 +4,14 @@
 //! key of the signatures follows from the seal key, which is not in the database (docs/decisions/0009-audit-chain.md).
 
 mod canonical;
+mod follow;
 mod forget;
 mod lines;
 mod seal;
 mod verify;
 
 pub use canonical::signer;
+pub use follow::{Trail, follow};
 pub use forget::{FORGET, forget};
 pub use lines::{Shown, lines_of};
 pub use seal::{ENTRIES, seal};

@@ -97,8 +97,8 @@ fn signing_key(known: Known<'_>, world: &World<'_>, records: &mut Records<'_>, p
         key: world.new_key("audit of the key for answers"),
         actor: Actor::System,
         realm: Some(realm),
-        action: "signing-key.create".to_owned(),
-        target: format!("{}/signing-key/{}", known.realm.realm.name, made.kid()),
+        action: "key.create".to_owned(),
+        target: format!("{}/key/{}", known.realm.realm.name, made.kid()),
         detail: serde_json::json!({ "algorithm": pair.algorithm.name(), "purpose": "introspection" }),
         request_id: world.request_id.clone(),
     })?;

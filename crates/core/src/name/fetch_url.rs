@@ -70,6 +70,18 @@ impl FetchUrl {
         self.0.query().map_or_else(|| self.0.path().to_owned(), |query| format!("{}?{query}", self.0.path()))
     }
 
+    /// Scheme, host, port and path: what may be written down. The query may be a secret, and is not part of it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}://{}{}", self.0.scheme(), self.authority(), self.0.path())
+    }
+
+    /// How many characters of the URL [`FetchUrl::place`] leaves out.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.as_str().len() - self.place().len()
+    }
+
     /// The URL.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -79,7 +91,7 @@ impl FetchUrl {
 
 impl fmt::Debug for FetchUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
+        write!(f, "{}{}", self.place(), if self.left_out() > 0 { "?…" } else { "" })
     }
 }
 
@@ -129,5 +141,19 @@ mod tests {
         let url = FetchUrl::parse("https://[::ffff:127.0.0.1]:8443/a?b=c").expect("it has the form");
         assert_eq!((url.host(), url.port(), url.path().as_str()), ("::ffff:7f00:1", 8443, "/a?b=c"));
         assert_eq!((url.authority().as_str(), url.scheme()), ("[::ffff:7f00:1]:8443", Scheme::Https));
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_written_down() {
+        for (text, place, left_out) in [
+            ("https://hooks.example/jeton", "https://hooks.example/jeton", 0),
+            ("https://hooks.example", "https://hooks.example/", 0),
+            ("https://hooks.example:8443/a/b?token=S3cret&x=1", "https://hooks.example:8443/a/b", 17),
+            ("http://[::1]:8080/?", "http://[::1]:8080/", 1),
+        ] {
+            let url = FetchUrl::parse(text).expect("it has the form");
+            assert_eq!((url.place().as_str(), url.left_out()), (place, left_out), "{text}");
+            assert!(!format!("{url:?}").contains("S3cret"), "{url:?}");
+        }
     }
 }

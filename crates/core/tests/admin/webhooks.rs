@@ -4,7 +4,7 @@ use super::{Desk, chance};
 use jeton_core::chain;
 use jeton_core::name::{Key, Time};
 use jeton_core::notice::{self, Attempt, Quiet};
-use jeton_core::record::{Actor, Delivery, Lookup, Webhook, webhooks};
+use jeton_core::record::{Actor, Audit, Delivery, Lookup, Webhook, webhooks};
 use jeton_core::store::Order;
 use jeton_core::world::Facts;
 use serde_json::{Value, json};
@@ -177,6 +177,26 @@ fn what_cannot_be_meant_is_refused() {
     assert!(create(json!({"realm": "nobody"})).contains("no realm"));
     let shown = desk.run("audit.list", json!({"limit": 1000})).to_string() + &desk.shown().to_string();
     assert!(!shown.contains("MfKQ9r8"), "the secret is shown");
+
+    // A secret of the receiver may stand in the URL. Who may see webhooks sees it; the audit trail never holds it.
+    let given = json!({"name": "keyed", "url": "https://in.example:8443/jeton?code=S3cretCode", "kind": ["secret.expiring"]});
+    assert_eq!(desk.run("webhook.create", given)["url"], "https://in.example:8443/jeton?code=S3cretCode");
+    assert!(desk.run("webhook.list", json!({})).to_string().contains("S3cretCode"));
+    for name in ["webhook.test", "webhook.disable", "webhook.enable", "webhook.delete"] {
+        desk.run(name, json!({"name": "keyed"}));
+    }
+    let trail = desk.run("audit.list", json!({"limit": 1000}));
+    let made = trail["items"].as_array().expect("items").iter().find(|item| item["target"] == "webhook/keyed");
+    assert!(made.is_some() && !trail.to_string().contains("S3cretCode"), "{trail:#}");
+    let kept: Vec<Audit> = {
+        let all = Lookup { index: None, prefix: Vec::new(), guard: None };
+        let now = Time::from_seconds(desk.now.get());
+        desk.engine.read(now, |reader| reader.scan(all.clone(), None, Order::Ascending, 999)).expect("read")
+    };
+    let detail = kept.iter().find(|audit| audit.action == "webhook.create" && audit.target == "webhook/keyed");
+    let detail = &detail.expect("an audit record").detail;
+    assert_eq!((&detail["url"], &detail["url_characters_left_out"]), (&json!("https://in.example:8443/jeton"), &json!(16)));
+    assert!(!serde_json::to_string(&kept).expect("JSON").contains("S3cretCode"));
 
     let afar = Desk { actor: Actor::Client { client_id: "operator".into() }, ..Desk::told(&["audit"]) };
     let given = json!({"name": "inner", "url": "http://127.0.0.1:9999/", "kind": ["audit"], "allow_loopback": true});

@@ -1,7 +1,7 @@
 //! Signing keys rotate by themselves: in virtual time, over one store with one node or two.
 
 use super::{claims, settings};
-use jeton_core::admin::{AdminStop, Args, DialectOffer, KeyWatch, Rotated, command};
+use jeton_core::admin::{AdminStop, Args, DialectOffer, KeyWatch, Powers, Rotated, command};
 use jeton_core::client_auth::Credentials;
 use jeton_core::endpoint::{TokenRequest, token};
 use jeton_core::name::{Key, Label, RealmName, RequestId, Time};
@@ -99,7 +99,7 @@ impl Works {
     fn try_run(&self, name: &str, given: Value) -> Result<Value, AdminStop> {
         let command = command(name).expect("a command");
         let args = Args::parse(command, given.as_object().cloned().unwrap_or_default())?;
-        let caller = Caller { actor: &Actor::Local { uid: 7 }, dialects: &self.offers };
+        let caller = Caller { actor: &Actor::Local { uid: 7 }, powers: Powers::Whole, dialects: &self.offers };
         self.decided(|world| self.nodes[0].0.administer(world, command, &args, &caller))
     }
 
@@ -175,7 +175,7 @@ impl Works {
         let all = Lookup { index: None, prefix: Vec::new(), guard: None };
         let read = self.nodes[0].0.read(self.now(), |reader| reader.scan(all.clone(), None, Order::Ascending, 5000));
         let mut audits: Vec<Audit> = read.expect("it reads");
-        audits.retain(|audit| audit.action.starts_with("signing-key."));
+        audits.retain(|audit| audit.action.starts_with("key."));
         audits
     }
 
@@ -261,7 +261,7 @@ fn a_key_is_published_then_signs_then_retires_then_goes() {
     // Retiring and activating are one change.
     steps[2..4].sort();
     let expected = [("begin", false), ("publish", true), ("activate", true), ("retire", true), ("expire", true)];
-    assert_eq!(steps, expected.map(|(action, system)| (format!("signing-key.{action}"), system)));
+    assert_eq!(steps, expected.map(|(action, system)| (format!("key.{action}"), system)));
 }
 
 /// A new key every second, a verifier whose key set is five minutes old, and every token to its end.
@@ -429,14 +429,14 @@ fn two_nodes_that_rotate_at_once_make_one_key() {
 fn an_administrator_rotates_retires_and_revokes() {
     let works = Works::new(2, KeySettings::default(), 600);
     let acme = || json!({"realm": "acme"});
-    let listed = |works: &Works| works.run("signing-key.list", acme())["items"].clone();
+    let listed = |works: &Works| works.run("key.list", acme())["items"].clone();
     let first = listed(&works)[0].clone();
     assert_eq!((&first["state"], &first["next"]), (&json!("active"), &json!("a successor is published")));
     // By name and in time.
     works.pass(1);
-    let begun = works.run("signing-key.rotate", acme());
-    assert_eq!(works.run("signing-key.rotate", acme())["kid"], begun["kid"], "a rotation that is under way is not begun again");
-    let retired = works.run("signing-key.retire", json!({"realm": "acme", "kid": first["kid"]}));
+    let begun = works.run("key.rotate", acme());
+    assert_eq!(works.run("key.rotate", acme())["kid"], begun["kid"], "a rotation that is under way is not begun again");
+    let retired = works.run("key.retire", json!({"realm": "acme", "kid": first["kid"]}));
     assert_eq!((&retired["state"], &retired["successor"]), (&json!("active"), &begun["kid"]));
     assert_eq!(listed(&works)[1]["next"], "it signs");
     works.pass(1);
@@ -445,14 +445,14 @@ fn an_administrator_rotates_retires_and_revokes() {
     assert_eq!(works.states(), ["retiring", "active"]);
     assert!(works.passes(0, &before));
     // In a hurry.
-    let now = works.run("signing-key.rotate", json!({"realm": "acme", "now": true}));
+    let now = works.run("key.rotate", json!({"realm": "acme", "now": true}));
     works.tick(1);
     assert_eq!(json!(kid(&works.token(1))), now["kid"]);
     assert_eq!(works.states(), ["retiring", "retiring", "active"]);
     assert!(works.passes(1, &before));
     // It leaked.
     let (stolen, other) = (works.token(1), before);
-    let revoked = works.run("signing-key.revoke", json!({"realm": "acme", "kid": now["kid"]}));
+    let revoked = works.run("key.revoke", json!({"realm": "acme", "kid": now["kid"]}));
     works.tick(1);
     for node in 0..2 {
         assert!(!works.passes(node, &stolen), "a token of a revoked key passes at node {node}");
@@ -465,21 +465,21 @@ fn an_administrator_rotates_retires_and_revokes() {
     assert!(revoked["note"].as_str().is_some_and(|note| note.contains("300 seconds") && note.contains("signs from now on")));
     assert_eq!(listed(&works)[2]["end"], "revoked");
     assert!(
-        works.run("signing-key.revoke", json!({"realm": "acme", "kid": now["kid"]}))["note"]
+        works.run("key.revoke", json!({"realm": "acme", "kid": now["kid"]}))["note"]
             .as_str()
             .expect("a note")
             .contains("already")
     );
-    let refused = works.try_run("signing-key.revoke", json!({"realm": "acme", "kid": "unknown"})).expect_err("refused");
-    assert_eq!(refused.to_string(), "realm acme has no signing key with this kid; jeton signing-key list acme shows them");
+    let refused = works.try_run("key.revoke", json!({"realm": "acme", "kid": "unknown"})).expect_err("refused");
+    assert_eq!(refused.to_string(), "realm acme has no signing key with this kid; jeton key list acme shows them");
     // A successor that was published is the one that takes over.
-    let waiting = works.run("signing-key.rotate", acme());
+    let waiting = works.run("key.rotate", acme());
     let active = revoked["successor"].clone();
-    let revoked = works.run("signing-key.revoke", json!({"realm": "acme", "kid": active}));
+    let revoked = works.run("key.revoke", json!({"realm": "acme", "kid": active}));
     assert_eq!(revoked["successor"], waiting["kid"]);
     let gone = works.keys().into_iter().filter(|key| !key.state.is_published());
     assert!(gone.into_iter().all(|key| key.sealed.is_empty()), "the private part of a gone key is kept");
-    assert!(works.audits().iter().any(|audit| audit.action == "signing-key.revoke" && audit.actor == Actor::Local { uid: 7 }));
+    assert!(works.audits().iter().any(|audit| audit.action == "key.revoke" && audit.actor == Actor::Local { uid: 7 }));
 }
 
 /// Access tokens and ID tokens are signed by different keys, so that one never passes for the other (decisions.md 6).
@@ -524,12 +524,12 @@ fn the_key_for_signed_answers_is_listed_and_retired_like_those_that_sign_tokens(
         ..works.keys()[0].clone()
     };
     works.decided(|world| engine.transact(world, |records, _| Ok::<_, AdminStop>(records.insert(&record)?))).expect("written");
-    let listed = works.run("signing-key.list", json!({"realm": "acme"}))["items"].clone();
+    let listed = works.run("key.list", json!({"realm": "acme"}))["items"].clone();
     let next = |kid: &str| {
         let found = listed.as_array().expect("keys").iter().find(|key| key["kid"] == kid);
         found.expect("the key")["next"].clone()
     };
     assert_eq!(next(made.kid()), "a successor is published");
-    let retired = works.run("signing-key.retire", json!({"realm": "acme", "kid": made.kid()}));
+    let retired = works.run("key.retire", json!({"realm": "acme", "kid": made.kid()}));
     assert_eq!((&retired["state"], retired["successor"].is_string()), (&json!("active"), true), "it signs until then");
 }

@@ -34,10 +34,18 @@ pub fn accepted(reach: &Reach, command: &Command, given: Given) -> Result<Value,
     Ok(reach.run(command, given)?)
 }
 
-/// Asks before something ends that others rely on.
-pub fn destruction(command: &Command) -> Result<(), CliError> {
-    tell(command.summary);
+/// Says what will end, by name, and asks before it does.
+pub fn destruction(sentence: &str, given: &Given) -> Result<(), CliError> {
+    if somebody_is_there() {
+        tell(&filled(sentence, given));
+    }
     if yes("Do it?")? { Ok(()) } else { Err(CliError("nothing was changed; say --yes to do it without being asked".into())) }
+}
+
+/// A sentence with the parameters that it names.
+fn filled(sentence: &str, given: &Given) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    given.iter().fold(sentence.to_owned(), |filled, (name, value)| filled.replace(&format!("{{{name}}}"), &text(value)))
 }
 
 /// Asks a question; without a terminal the answer is no.

@@ -85,8 +85,10 @@ pub fn run(name: &str, matches: &ArgMatches) -> Result<ExitCode, CliError> {
             Ok(ExitCode::SUCCESS)
         }
         Answer::One(_) | Answer::List(_) => {
-            if command.effect == Effect::Destroys && !matches.get_flag("yes") {
-                confirm::destruction(command)?;
+            if let Effect::Destroys(sentence) = command.effect
+                && !matches.get_flag("yes")
+            {
+                confirm::destruction(sentence, &given)?;
             }
             let answer = confirm::accepted(&reach, command, given)?;
             print::answer(command, &answer, look)?;

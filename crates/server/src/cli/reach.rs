@@ -9,7 +9,7 @@ use crate::workers::seal_audit;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-use jeton_core::admin::{AdminStop, Args, Command, DialectOffer, Effect, Needed};
+use jeton_core::admin::{AdminStop, Args, Command, DialectOffer, Effect, Needed, Powers};
 use jeton_core::record::Actor;
 use jeton_core::run::{Caller, Engine};
 use jeton_core::store::MemoryStore;
@@ -56,7 +56,7 @@ impl Reach {
                 return Self::by_socket(stream);
             }
             match effect {
-                Effect::Changes | Effect::Destroys => {}
+                Effect::Changes | Effect::Destroys(_) => {}
                 _ if settings.data.exists() => {}
                 Effect::Explains => return Self::nothing(settings),
                 Effect::Reads => {
@@ -99,8 +99,8 @@ impl Reach {
             }
             Self::Store(engine, offers, actor) => {
                 let args = Args::parse(command, given).map_err(|stop| stopped(&stop))?;
-                let answer = alone(engine, command, &args, &Caller { actor, dialects: offers })?;
-                if command.effect == Effect::Changes {
+                let answer = alone(engine, command, &args, &Caller { actor, powers: Powers::Whole, dialects: offers })?;
+                if matches!(command.effect, Effect::Changes | Effect::Destroys(_)) {
                     // Nobody else may be there to do it. What cannot be sealed now is sealed by the next server.
                     seal_audit(engine);
                 }
@@ -189,4 +189,48 @@ async fn ask(stream: UnixStream, request: http::Request<Full<Bytes>>) -> Result<
     driven.abort();
     let answer = serde_json::from_slice(&body).map_err(|_| lost(format!("status {status} without JSON")))?;
     Ok((status, answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jeton_core::admin::{command, is_generated};
+    use serde_json::json;
+    use std::collections::BTreeSet;
+
+    /// Rows: CA-10.
+    #[test]
+    fn ten_thousand_generated_values_need_no_encoding_and_never_repeat() {
+        // A store in memory copies what it holds at every commit, so there are many small ones.
+        const STORES: usize = 100;
+        const CLIENTS: usize = 50;
+        let dialects = offers(&Dialects::built_in().expect("the built-in dialects"));
+        let mut seen = BTreeSet::new();
+        for _ in 0..STORES {
+            let (moment, facts) = (Moment::present(), Facts::default());
+            let seal = SealKey::from_bytes([1; 32]);
+            let engine = Engine::open(Arc::new(MemoryStore::new()), &seal, &moment.world(&facts)).expect("opens");
+            // Each run draws its chance as every command of the binary does.
+            let run = |name: &str, given: Value| {
+                let command = command(name).expect("a command");
+                let args = Args::parse(command, given.as_object().cloned().unwrap_or_default()).expect("arguments");
+                let caller = Caller { actor: &Actor::Local { uid: 7 }, powers: Powers::Whole, dialects: &dialects };
+                alone(&engine, command, &args, &caller).unwrap_or_else(|failure| panic!("{name}: {}", failure.sentence))
+            };
+            run("realm.create", json!({"realm": "acme", "issuer": "https://auth.acme.example"}));
+            for number in 0..CLIENTS {
+                let client = format!("client-{number}");
+                let made = run("client.create", json!({"realm": "acme", "client": client, "secret": "main"}));
+                let key = run("api-key.create", json!({"realm": "acme", "client": client, "name": "main"}));
+                for value in [&made["secret"]["value"], &key["value"]] {
+                    let value = value.as_str().expect("a value");
+                    // RFC 6749 §2.3.1: form-encoding leaves these as they are, so every way to send the value is the same.
+                    let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+                    assert!(plain && value.len() >= 43 && is_generated(value), "{value}");
+                    assert!(seen.insert(value.to_owned()), "{value} was made twice");
+                }
+            }
+        }
+        assert_eq!(seen.len(), 10_000);
+    }
 }

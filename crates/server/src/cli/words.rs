@@ -41,7 +41,8 @@ pub fn find<'m>(name: &str, matches: &'m ArgMatches) -> Result<(&'static Command
 fn about(noun: &str) -> String {
     let verbs: Vec<&str> = commands().map(Command::words).filter(|(of, _)| *of == noun).filter_map(|(_, verb)| verb).collect();
     let what = match noun {
-        "key" => "API keys".to_owned(),
+        "api-key" => "API keys".to_owned(),
+        "key" => "signing keys".to_owned(),
         "audit" => "what was changed, and why requests were refused".to_owned(),
         "usage" => "how many tokens clients got".to_owned(),
         "thrift" => "how well clients keep their tokens".to_owned(),
@@ -62,7 +63,7 @@ fn clap_command(word: &'static str, command: &'static Command) -> clap::Command 
         let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue);
         built = built.arg(yes.help("Make the changes without asking"));
     }
-    if command.effect == Effect::Destroys {
+    if matches!(command.effect, Effect::Destroys(_)) {
         let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue);
         built = built.arg(yes.help("Do it without asking"));
     }

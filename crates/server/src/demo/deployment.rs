@@ -2,7 +2,7 @@
 
 use crate::request::{Moment, key_pair};
 use jeton_core::admin::document::Document;
-use jeton_core::admin::{AdminStop, Args, command};
+use jeton_core::admin::{AdminStop, Args, Powers, command};
 use jeton_core::record::{AccessTokenFormat, Actor};
 use jeton_core::refusal::Fault;
 use jeton_core::run::{Caller, Engine};
@@ -45,7 +45,7 @@ pub fn apply(engine: &Engine, dialects: &Dialects, document: &Document) -> Resul
     let given = json!({ "document": document });
     let args = Args::parse(row, given.as_object().cloned().unwrap_or_default()).map_err(|stop| stop.to_string())?;
     let offers = offers(dialects);
-    let caller = Caller { actor: &Actor::System, dialects: &offers };
+    let caller = Caller { actor: &Actor::System, powers: Powers::Whole, dialects: &offers };
     let moment = Moment::present();
     let mut facts =
         Facts { key_pairs: make(wanted(dialects, &document)).map_err(|fault| fault.to_string())?, ..Facts::default() };

@@ -43,8 +43,9 @@ impl Sealed {
     fn new() -> Self {
         let mut server = Server::start(&text("fixture.toml"));
         sealed(&server);
-        for verb in ["disable", "enable", "disable", "enable"] {
-            let output = server.command(&["client", verb, "acme", "build-7"]);
+        let (stop, go) = (["client", "disable", "acme", "build-7", "--yes"], ["client", "enable", "acme", "build-7"]);
+        for command in [&stop[..], &go, &stop, &go] {
+            let output = server.command(command);
             assert!(output.status.success(), "{}", said(&output));
             sealed(&server);
         }
@@ -125,6 +126,12 @@ fn named(report: &Value, key: &str, what: &str) -> bool {
     })
 }
 
+/// What `jeton check` says of a store.
+fn checked(data: &Path) -> (bool, Value) {
+    let output = jeton(data, &["check", "--json"]);
+    (output.status.success(), serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output))))
+}
+
 /// What is done, in the words of the database, and what must be told of which record.
 fn touches(last: &str, one: &str) -> Vec<(&'static str, String, String, &'static str)> {
     let put_in = format!("{}ffff", &last[..28]);
@@ -194,11 +201,24 @@ fn whatever_is_done_to_the_trail_behind_the_server_is_named() {
     let trail = Sealed::new();
     let (last, one) = (trail.key_of(0), trail.key_of(1));
     assert!(verdict(trail.touched("").path(), &[]).0, "an untouched copy is whole");
+    let (whole, checked_before) = checked(trail.touched("").path());
+    assert!(whole && checked_before["audit"]["whole"] == true, "{checked_before:#}");
+    for member in ["blocks", "records", "last", "signer", "waiting"] {
+        assert_eq!(checked_before["audit"][member], trail.report[member], "{member}");
+    }
     for (what, statements, key, told) in &touches(&last, &one) {
         let output = jeton(trail.touched(statements).path(), &["audit", "verify"]);
         assert!(!output.status.success(), "{what} is not noticed:\n{}", said(&output));
         let (whole, report) = verdict(trail.touched(statements).path(), &[]);
         assert!(!whole && named(&report, key, told), "{what} is not named: {key} {told}\n{report:#}");
+        let (whole, checked) = checked(trail.touched(statements).path());
+        let is_told = |finding: &Value| {
+            finding["object"].as_str().is_some_and(|object| object.starts_with("audit") && object.contains(key.as_str()))
+                && finding["cause"].as_str().is_some_and(|cause| cause.contains(told))
+        };
+        let findings = checked["findings"].as_array().expect("findings");
+        assert!(!whole && checked["audit"]["whole"] == false, "jeton check does not notice {what}:\n{checked:#}");
+        assert!(findings.iter().any(is_told), "jeton check does not name {what}: {key} {told}\n{checked:#}");
     }
     let unreadable = format!("update audit set body = '{{}}' where lower(hex(\"key\")) = '{last}'");
     let (whole, report) = verdict(trail.touched(&unreadable).path(), &[]);
@@ -260,7 +280,7 @@ fn an_exported_file_is_verified_without_the_installation() {
     let server = warm_server("fixture.toml");
     sealed(&server);
     let run = |arguments: &[&str]| String::from_utf8(server.command(arguments).stdout).expect("text");
-    assert!(server.command(&["client", "disable", "acme", "build-7"]).status.success());
+    assert!(server.command(&["client", "disable", "acme", "build-7", "--yes"]).status.success());
     sealed(&server);
     let (all, rest) = (run(&["audit", "export"]), run(&["audit", "export", "--after", "1"]));
     assert!(all.ends_with(&rest) && !rest.is_empty() && rest.len() < all.len());

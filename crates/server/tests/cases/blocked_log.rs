@@ -60,7 +60,7 @@ fn requests_and_changes_do_not_wait_for_a_reader_of_the_log() {
         assert!(matches!(answer.status, Some(401 | 429)), "{}", answer.readable());
     }
     assert!(longest < LONGEST, "the longest request took {longest:?}");
-    let changed = jeton(&data, &["client", "disable", "acme", "build-7"]);
+    let changed = jeton(&data, &["client", "disable", "acme", "build-7", "--yes"]);
     assert!(changed.status.success(), "{}", said(&changed));
     // The pipe really is full: the lines of these requests are more than it holds.
     let ended = server.0.try_wait().expect("it can be asked");

@@ -69,13 +69,13 @@ fn ca_26_whoever_is_stopped_is_stopped_at_once() {
     let before = Before::of(&server);
     let unknown = token_answer(&server, "acme", "nobody", "SECR3T-wrong");
     for (stop, go) in [
-        (vec!["client", "disable", "acme", "build-7"], Some(vec!["client", "enable", "acme", "build-7"])),
+        (vec!["client", "disable", "acme", "build-7", "--yes"], Some(vec!["client", "enable", "acme", "build-7"])),
         (
-            vec!["client", "suspend", "acme", "build-7", "--reason", "It was found out"],
+            vec!["client", "suspend", "acme", "build-7", "--reason", "It was found out", "--yes"],
             Some(vec!["client", "enable", "acme", "build-7"]),
         ),
-        (vec!["realm", "disable", "acme"], Some(vec!["realm", "enable", "acme"])),
-        (vec!["client", "delete", "acme", "build-7"], None),
+        (vec!["realm", "disable", "acme", "--yes"], Some(vec!["realm", "enable", "acme"])),
+        (vec!["client", "delete", "acme", "build-7", "--yes"], None),
     ] {
         let deadline = Instant::now() + Duration::from_secs(3);
         let mut living = token(&server);
@@ -105,7 +105,7 @@ fn jw_25_a_token_from_before_a_stop_stays_dead() {
     let before = Before::of(&server);
     let old = token(&server);
     assert_eq!(api_status(&server, &old), Some(200));
-    run(&server, &["client", "disable", "acme", "build-7"]);
+    run(&server, &["client", "disable", "acme", "build-7", "--yes"]);
     run(&server, &["client", "enable", "acme", "build-7"]);
     assert_eq!(api_status(&server, &old), Some(401), "a token from before lives again");
     let deadline = Instant::now() + Duration::from_secs(3);
@@ -122,7 +122,7 @@ fn jw_25_a_token_from_before_a_stop_stays_dead() {
 fn ca_27_tn_07_an_id_is_never_given_again() {
     let server = warm_server("fixture.toml");
     fails(&server, &["client", "create", "acme", "build-7", "--scope", "read"]);
-    run(&server, &["client", "delete", "acme", "long"]);
+    run(&server, &["client", "delete", "acme", "long", "--yes"]);
     fails(&server, &["client", "create", "acme", "long", "--scope", "read"]);
     assert_eq!(token_answer(&server, "acme", "long", "SECR3T-anything").status, Some(401));
     fails(&server, &["realm", "create", "acme", "--issuer", "https://other.example"]);
@@ -299,9 +299,9 @@ fn ad_06_no_command_changes_the_audit_trail() {
     for command in admin::commands().filter(|command| command.words().0 == "audit") {
         assert_eq!(command.effect, Effect::Reads, "{}", command.name);
     }
-    run(&server, &["client", "disable", "acme", "build-7"]);
+    run(&server, &["client", "disable", "acme", "build-7", "--yes"]);
     run(&server, &["client", "enable", "acme", "build-7"]);
-    fails(&server, &["client", "disable", "acme", "nobody"]);
+    fails(&server, &["client", "disable", "acme", "nobody", "--yes"]);
     let after = lines(&server);
     assert_eq!(after.len(), before.len() + 2, "one line for each change and none for a refused one");
     assert_eq!(after[2..], before[..], "the older lines changed");

@@ -149,7 +149,7 @@ fn an_origin_that_is_taken_away_is_closed_at_once() {
     assert_eq!(allowed(&preflight(&server, "/acme/token", origin)), None);
     assert_eq!(allowed(&token(&server, "page", origin)), None);
     assert_eq!(allowed(&preflight(&server, "/acme/token", "https://new.acme.example")), Some("https://new.acme.example"));
-    let deleted = server.command(&["client", "delete", "acme", "page"]);
+    let deleted = server.command(&["client", "delete", "acme", "page", "--yes"]);
     assert!(deleted.status.success(), "{}", said(&deleted));
     assert_eq!(allowed(&preflight(&server, "/acme/token", "https://new.acme.example")), None);
     let secret = server.command(&["client", "create", "acme", "robot", "--web-origin", "https://robot.example"]);

@@ -112,7 +112,9 @@ fn what_is_revoked_on_one_node_is_dead_on_the_other() {
     }
     println!("the other node followed within {:?}", waits.iter().max());
     // Everything of a client, and of a realm.
-    for command in [["client", "revoke-tokens", "acme", "build-7"].as_slice(), &["realm", "revoke-tokens", "acme"]] {
+    for command in
+        [["client", "revoke-tokens", "acme", "build-7", "--yes"].as_slice(), &["realm", "revoke-tokens", "acme", "--yes"]]
+    {
         let token = token_that_lives(&two);
         run(&one, command);
         let since = Instant::now();
@@ -148,11 +150,11 @@ fn ir_06_a_token_of_whoever_was_stopped_is_inactive_at_once() {
     let before = Before::of(&server);
     let nothing: &[&str] = &[];
     for (stop, go) in [
-        (["client", "revoke-tokens", "acme", "build-7"].as_slice(), nothing),
-        (&["client", "disable", "acme", "build-7"], &["client", "enable", "acme", "build-7"]),
-        (&["client", "suspend", "acme", "build-7", "--reason", "It leaks"], &["client", "enable", "acme", "build-7"]),
-        (&["client", "withdraw", "acme", "build-7", "--scope", "write"], nothing),
-        (&["realm", "revoke-tokens", "acme"], nothing),
+        (["client", "revoke-tokens", "acme", "build-7", "--yes"].as_slice(), nothing),
+        (&["client", "disable", "acme", "build-7", "--yes"], &["client", "enable", "acme", "build-7"]),
+        (&["client", "suspend", "acme", "build-7", "--reason", "It leaks", "--yes"], &["client", "enable", "acme", "build-7"]),
+        (&["client", "withdraw", "acme", "build-7", "--scope", "write", "--yes"], nothing),
+        (&["realm", "revoke-tokens", "acme", "--yes"], nothing),
     ] {
         let token = token_that_lives(&server);
         run(&server, stop);
@@ -164,13 +166,13 @@ fn ir_06_a_token_of_whoever_was_stopped_is_inactive_at_once() {
         }
     }
     let token = token_that_lives(&server);
-    run(&server, &["realm", "disable", "acme"]);
+    run(&server, &["realm", "disable", "acme", "--yes"]);
     assert_eq!(introspect(&server, API, &token, &[]).status, Some(401), "nobody asks a realm that is off");
     assert_eq!(revoke(&server, &token).status, Some(401));
     run(&server, &["realm", "enable", "acme"]);
     assert_eq!(introspect(&server, API, &token, &[]).body, INACTIVE);
     let token = token_that_lives(&server);
-    run(&server, &["client", "delete", "acme", "build-7"]);
+    run(&server, &["client", "delete", "acme", "build-7", "--yes"]);
     assert_eq!(introspect(&server, API, &token, &[]).body, INACTIVE);
     let faults: Vec<String> = before.compare(&mut server, &[]).into_iter().filter(|fault| !fault.starts_with("G5")).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));

@@ -63,7 +63,7 @@ impl Works {
     }
 
     fn keys(&self) -> Vec<Value> {
-        let list: Value = serde_json::from_str(&self.run(&["signing-key", "list", "acme", "--json"])).expect("JSON");
+        let list: Value = serde_json::from_str(&self.run(&["key", "list", "acme", "--json"])).expect("JSON");
         list["items"].as_array().expect("a list").clone()
     }
 }
@@ -186,7 +186,7 @@ fn look(works: &Works) {
     assert!(published.len() + 1 >= all, "two nodes made a key each: {keys:?}");
     let trail = works.run(&["audit", "list", "acme", "--json", "--limit", "1000"]);
     for step in ["publish", "activate", "retire"] {
-        assert!(trail.contains(&format!("signing-key.{step}")), "{step} is not in the audit trail");
+        assert!(trail.contains(&format!("key.{step}")), "{step} is not in the audit trail");
         // What retires does so with the step of its successor.
         let logged = step == "retire" || works.nodes.iter().any(|node| node.log().contains(&format!("\"action\":\"{step}\"")));
         assert!(logged, "{step} is not in the log");
@@ -198,9 +198,9 @@ fn leak(works: &Works) {
     let addresses: Vec<SocketAddr> = works.nodes.iter().map(|node| node.listen).collect();
     let mut caller = Caller::new(&addresses);
     let stolen = caller.token(0);
-    let refused = (works.command)(&["signing-key", "revoke", "acme", &kid(&stolen)]);
+    let refused = (works.command)(&["key", "revoke", "acme", &kid(&stolen)]);
     assert!(!refused.status.success() && said(&refused).contains("say --yes"), "{}", said(&refused));
-    works.run(&["signing-key", "revoke", "acme", &kid(&stolen), "--yes"]);
+    works.run(&["key", "revoke", "acme", &kid(&stolen), "--yes"]);
     // A second is promised; the machine may be busy.
     let deadline = Instant::now() + Duration::from_secs(10);
     for node in 0..addresses.len() {

@@ -83,7 +83,7 @@ fn a_secret_is_rotated_under_load_without_a_failed_request() {
 #[test]
 fn a_rotation_that_is_sent_again_is_told_what_the_first_one_did() {
     let server = warm_server("fixture.toml");
-    for (noun, list) in [("secret", ["secret", "list", "acme", "build-7"]), ("key", ["key", "list", "acme", "build-7"])] {
+    for (noun, list) in [("secret", ["secret", "list", "acme", "build-7"]), ("api-key", ["api-key", "list", "acme", "build-7"])] {
         let rotate = [noun, "rotate", "acme", "build-7", "--name", "autumn", "--overlap", "2d"];
         let made = run(&server, &rotate);
         // How long until their end, and when they were last used, changes by itself.

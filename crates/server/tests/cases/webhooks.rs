@@ -1,10 +1,11 @@
 //! Webhooks as a receiver meets them: signed, sent again until they are taken, and never sent where they must not go.
 
 use crate::harness::http::{self, Connection};
-use crate::harness::{Server, said};
-use crate::replay::warm_server;
+use crate::harness::{Server, jeton, said};
+use crate::replay::{text, warm_server};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jeton_store::testing::PostgresForTests;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -160,8 +161,8 @@ fn a_message_is_sent_again_under_its_id_until_it_is_taken() {
     let server = warm_server("fixture.toml");
     let receiver = Receiver::start(&["500 No", "302 Found\r\nLocation: http://127.0.0.1:1/", "200 OK"]);
     create(&server, "ops", &receiver.url(), &["--kind", "client.suspended", "--realm", "acme"]);
-    run(&server, &["client", "suspend", "beta", "build-7", "--reason", "Not its realm"]);
-    run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out"]);
+    run(&server, &["client", "suspend", "beta", "build-7", "--reason", "Not its realm", "--yes"]);
+    run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out", "--yes"]);
     let messages = receiver.wait(3, &server);
     assert!(messages.iter().all(Message::is_signed), "{messages:#?}");
     if let Some(verdicts) = library(&messages[0]) {
@@ -187,8 +188,8 @@ fn the_pushed_trail_is_a_file_that_verifies() {
     let server = warm_server("fixture.toml");
     let receiver = Receiver::start(&["503 Later", "204 Taken"]);
     create(&server, "siem", &receiver.url(), &["--kind", "audit"]);
-    for verb in ["disable", "enable"] {
-        run(&server, &["client", verb, "acme", "build-7"]);
+    for command in [["client", "disable", "acme", "build-7", "--yes"].as_slice(), &["client", "enable", "acme", "build-7"]] {
+        run(&server, command);
     }
     let deadline = Instant::now() + Duration::from_secs(60);
     let lines = loop {
@@ -224,18 +225,78 @@ fn the_end_of_a_secret_is_told_once_for_each_threshold() {
     // What ends in ten days is told after the next start, what ends in twenty is not.
     run(&server, &["secret", "expire", "acme", "build-7", "main", "--expires-at", "20d"]);
     run(&server, &["secret", "create", "acme", "build-7", "next", "--expires-at", "10d"]);
-    run(&server, &["key", "create", "acme", "build-7", "key", "--expires-at", "13d"]);
+    run(&server, &["api-key", "create", "acme", "build-7", "key", "--expires-at", "13d"]);
     server.kill_and_start_again();
     let messages = receiver.wait(1, &server);
     assert!(messages[0].is_signed());
     let names: Vec<Value> = told(&messages).iter().map(|one| one["name"].clone()).collect();
     assert_eq!(names, ["next", "key"], "{messages:?}");
     assert!(server.log().contains("a credential will soon end"));
+    counts_endings(&server, [2, 0]);
     // Not again, until three days are left.
     run(&server, &["secret", "expire", "acme", "build-7", "next", "--expires-at", "2d"]);
     server.kill_and_start_again();
     let messages = receiver.wait(2, &server);
     assert_eq!(told(&messages[1..]).iter().map(|one| one["name"].clone()).collect::<Vec<_>>(), ["next"], "{messages:?}");
+    counts_endings(&server, [2, 1]);
+}
+
+#[test]
+fn with_postgresql_the_trail_is_pushed_signed_and_verified_too() {
+    let Some(postgres) = PostgresForTests::start() else { return };
+    let (url, elsewhere) = (postgres.url(), tempfile::tempdir().expect("a directory"));
+    let (seal, fixture) = (elsewhere.path().join("seal.key"), elsewhere.path().join("fixture.toml"));
+    std::fs::write(&fixture, text("fixture.toml")).expect("the fixture is written");
+    let place = ["--database-url".to_owned(), url.clone(), "--seal-key-file".to_owned(), seal.display().to_string()];
+    let direct = |arguments: &[&str]| {
+        let all: Vec<&str> = arguments.iter().copied().chain(place.iter().map(String::as_str)).collect();
+        let output = jeton(&elsewhere.path().join("admin"), &all);
+        let told = serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
+        (output.status.success(), told)
+    };
+    assert!(direct(&["apply", &fixture.display().to_string(), "--yes", "--json"]).0);
+    let server = Server::start_over(&place);
+    let receiver = Receiver::start(&["503 Later", "204 Taken"]);
+    create(&server, "siem", &receiver.url(), &["--kind", "audit"]);
+    run(&server, &["client", "disable", "acme", "build-7", "--yes"]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // The first attempt failed: what was in it comes again under its id, and is signed each time.
+    let came = |messages: &[Message]| messages[1..].iter().any(|message| message.body.contains("client.disable"));
+    while !came(&receiver.wait(2, &server)) {
+        assert!(Instant::now() < deadline, "the change is not told\n{}", server.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let messages = receiver.messages();
+    assert!(messages.iter().all(Message::is_signed));
+    assert_eq!(messages[0].headers["webhook-id"], messages[1].headers["webhook-id"]);
+    // By the server's socket, and out of the database without the server.
+    let by_socket = run(&server, &["audit", "verify"]);
+    assert!(by_socket["whole"] == true && by_socket["waiting"] == 0, "{by_socket:#}");
+    let (whole, by_database) = direct(&["audit", "verify", "--json"]);
+    assert!(whole && by_database == by_socket, "{by_database:#}");
+    let (whole, checked) = direct(&["check", "--json"]);
+    assert!(whole && checked["audit"]["records"] == by_socket["records"], "{checked:#}");
+    postgres.script_in(&url, "delete from audit where body::text like '%client.disable%'");
+    for (command, report) in [("verify", direct(&["audit", "verify", "--json"])), ("check", direct(&["check", "--json"]))] {
+        assert!(!report.0 && report.1["findings"].to_string().contains("the record was deleted"), "{command}: {:#}", report.1);
+    }
+}
+
+/// Waits until the metrics say how many secrets and API keys end within fourteen days, and within three.
+fn counts_endings(server: &Server, [soon, very_soon]: [u64; 2]) {
+    let lines =
+        [("14d", soon), ("3d", very_soon)].map(|(within, count)| format!("jeton_secrets_ending{{within=\"{within}\"}} {count}"));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let mut connection = Connection::open(server.ops).expect("a connection");
+        let page = connection.ask(&http::get("/metrics", &[])).expect("an answer").answer;
+        let page = String::from_utf8_lossy(&page.body);
+        if lines.iter().all(|line| page.lines().any(|shown| shown == line)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no {lines:?} in\n{page}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 #[test]
@@ -244,7 +305,7 @@ fn a_dead_receiver_delays_neither_requests_nor_other_webhooks() {
     let (dead, alive) = (Receiver::start(&[""]), Receiver::start(&["200 OK"]));
     create(&server, "dead", &dead.url(), &["--kind", "client.suspended"]);
     create(&server, "alive", &alive.url(), &["--kind", "client.suspended"]);
-    run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out"]);
+    run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out", "--yes"]);
     dead.wait(1, &server);
     // The dead one still holds its message while the other one and the server go on.
     alive.wait(1, &server);
@@ -290,7 +351,7 @@ fn nothing_is_sent_where_it_must_not_go() {
         let output = server.command(&["webhook", "create", &name, "--url", &url, "--kind", "client.suspended"]);
         assert!(output.status.success(), "{}", said(&output));
     }
-    run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out"]);
+    run(&server, &["client", "suspend", "acme", "build-7", "--reason", "It was found out", "--yes"]);
     let deadline = Instant::now() + Duration::from_secs(60);
     for (index, host) in hosts.iter().enumerate() {
         loop {

@@ -195,7 +195,7 @@ fn revive(flags: &[&str]) -> Result<(bool, bool), String> {
     done(&room.data(), &["backup", &backup]);
     assert_eq!((call(&server, &token), call(&server, &other)), (Some(200), Some(200)));
     let leaked = signing_keys(&server);
-    done(&room.data(), &["client", "disable", "acme", "stopped"]);
+    done(&room.data(), &["client", "disable", "acme", "stopped", "--yes"]);
     assert_eq!(call(&server, &token), Some(401));
     end(server);
     let told = done(&room.data(), &[&["restore", &backup, "--replace"], flags].concat());

@@ -63,7 +63,7 @@ fn f_18_a_clock_set_forward_ends_nothing_for_good() {
         Clock(&file).set(0);
         let server = with_clock(&room.data(), &file)?;
         let (revoked, good) = (access_token(&server, "stopped"), access_token(&server, "good"));
-        done(&room.data(), &["token", "revoke", &revoked]);
+        done(&room.data(), &["token", "revoke", &revoked, "--yes"]);
         assert_eq!((call(&server, &revoked), call(&server, &good)), (Some(401), Some(200)));
         Clock(&file).set(ahead);
         std::thread::sleep(Duration::from_millis(500));
@@ -101,7 +101,7 @@ fn f_19_a_clock_set_back_revives_nothing() {
         Clock(&file).set(0);
         let server = with_clock(&room.data(), &file)?;
         let token = access_token(&server, "stopped");
-        done(&room.data(), &["client", "disable", "acme", "stopped"]);
+        done(&room.data(), &["client", "disable", "acme", "stopped", "--yes"]);
         assert_eq!(call(&server, &token), Some(401));
         Clock(&file).set(back);
         std::thread::sleep(Duration::from_millis(500));

@@ -80,7 +80,7 @@ fn killed() -> Room {
     for number in 0..6 {
         done(&room.data(), &["client", "create", "acme", &format!("late-{number}")]);
         if number == 2 {
-            done(&room.data(), &["client", "disable", "acme", "stopped"]);
+            done(&room.data(), &["client", "disable", "acme", "stopped", "--yes"]);
         }
     }
     drop(server);
@@ -226,10 +226,10 @@ fn f_32_damaged_files_give_no_wrong_answers() {
 fn the_judge_of_damage_notices_wrong_answers() {
     let room = settled();
     assert_eq!(start(&room, "nothing"), Err("nothing: acme/stopped got a token and must not".to_owned()));
-    done(&room.data(), &["client", "disable", "acme", "stopped"]);
+    done(&room.data(), &["client", "disable", "acme", "stopped", "--yes"]);
     assert_eq!(start(&room, "nothing"), Ok("served as before"));
     done(&room.data(), &["client", "grant", "beta", "good", "--scope", "write"]);
     assert!(start(&room, "nothing").is_err_and(|told| told.contains("beta/good got")));
-    done(&room.data(), &["client", "delete", "beta", "good"]);
+    done(&room.data(), &["client", "delete", "beta", "good", "--yes"]);
     assert!(start(&room, "nothing").is_err_and(|told| told.contains("jeton check finds nothing")));
 }

@@ -6,7 +6,7 @@ use crate::keys;
 use crate::model::House;
 use crate::plant::Plant;
 use crate::watch::{self, Broken};
-use jeton_core::admin::{AdminStop, Args, command};
+use jeton_core::admin::{AdminStop, Args, Powers, command};
 use jeton_core::name::Key;
 use jeton_core::record::{Actor, KeyEnd, KeyState, SigningKeyRecord};
 use jeton_core::run::{Caller, Engine};
@@ -41,11 +41,11 @@ pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
     let Some(key) = game.chance.choose(&stored) else { return Ok(()) };
     let active = stored.iter().find(|key| key.state.is_active()).unwrap_or(&key).kid.clone();
     let (name, kid, now) = match game.chance.below(6) {
-        0 => ("signing-key.rotate", None, true),
-        1 => ("signing-key.retire", Some(active), false),
-        2 => ("signing-key.revoke", Some(active), false),
-        3 => ("signing-key.revoke", Some(key.kid), false),
-        _ => ("signing-key.rotate", None, false),
+        0 => ("key.rotate", None, true),
+        1 => ("key.retire", Some(active), false),
+        2 => ("key.revoke", Some(active), false),
+        3 => ("key.revoke", Some(key.kid), false),
+        _ => ("key.rotate", None, false),
     };
     let mut given = Map::from_iter([("realm".to_owned(), game.model.houses[house].realm.name.as_str().into())]);
     given.extend(kid.map(|kid| ("kid".to_owned(), Value::from(kid))));
@@ -53,9 +53,9 @@ pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
     game.scribe.note(format!("the administrator at node {at} runs {name} {}", Value::Object(given.clone())));
     let row = command(name).ok_or_else(|| Broken::new(watch::NO_FAULT, "a command is gone"))?;
     let args = Args::parse(row, given).map_err(|stop| Broken::new(watch::NO_FAULT, stop.to_string()))?;
-    let caller = Caller { actor: &Actor::System, dialects: &[] };
+    let caller = Caller { actor: &Actor::System, powers: Powers::Whole, dialects: &[] };
     let told = with_pairs(game, (at, house), |engine, world| engine.administer(world, row, &args, &caller).map(drop))?;
-    if name != "signing-key.retire" && (now || name == "signing-key.revoke") {
+    if name != "key.retire" && (now || name == "key.revoke") {
         hurried(game, house);
     }
     moved(game, (at, house), told)?;

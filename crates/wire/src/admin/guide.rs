@@ -46,7 +46,7 @@ fn section(text: &mut String, command: &Command) {
     if matches!(command.answer, Answer::Plan) {
         line(text, "It shows the changes first and asks; `--yes` makes them without asking.\n");
     }
-    if command.effect == Effect::Destroys {
+    if matches!(command.effect, Effect::Destroys(_)) {
         line(text, "The command line asks first; `--yes` does it without asking.\n");
     }
     line(text, "```sh");

@@ -17,11 +17,11 @@ use crate::dialect::{DialectError, Dialects};
 use crate::{Options, Served, Wire, decode, encode};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use jeton_core::admin::{ADMIN_REALM, ADMIN_RESOURCE, AdminStop, Args, Command, DialectOffer, is_admin_realm};
+use jeton_core::admin::{ADMIN_REALM, ADMIN_RESOURCE, AdminStop, Args, Command, DialectOffer, Powers, is_admin_realm};
 use jeton_core::event::{Concerned, Event, Outcome};
 use jeton_core::form::Form;
 use jeton_core::guard::{self, Policy};
-use jeton_core::name::{RealmName, ScopeToken};
+use jeton_core::name::{RealmName, Scope, ScopeToken};
 use jeton_core::record::Actor;
 use jeton_core::refusal::{Fault, Why};
 use jeton_core::run::{self, Engine};
@@ -78,6 +78,8 @@ impl From<AdminStop> for Stopped {
 struct Admitted {
     actor: Actor,
     client: Option<Concerned>,
+    /// What the token says; who comes by the socket needs none.
+    scope: Option<Scope>,
 }
 
 impl Admin {
@@ -116,7 +118,7 @@ impl Admin {
             Ok(admitted) => admitted,
             Err(stopped) => return self.stopped(stopped, None, command),
         };
-        match self.run(world, request, command, &admitted.actor) {
+        match self.run(world, request, command, &admitted) {
             Ok(answer) => {
                 let status = if command.name.ends_with(".create") { StatusCode::CREATED } else { StatusCode::OK };
                 let response = encode::private(status, JSON, answer.to_string().into_bytes());
@@ -129,7 +131,7 @@ impl Admin {
     fn admit(&self, world: &World<'_>, request: &Request<Bytes>, caller: Caller, command: &Command) -> Result<Admitted, Stopped> {
         if let Caller::Local { uid } = caller {
             return if uid == self.owner || uid == 0 {
-                Ok(Admitted { actor: Actor::Local { uid }, client: None })
+                Ok(Admitted { actor: Actor::Local { uid }, client: None, scope: None })
             } else {
                 Err(AdminStop::Denied("the socket is for the user that the server runs as, and for root".into()).into())
             };
@@ -150,10 +152,11 @@ impl Admin {
         })?;
         let id = permit.token().client_id.clone();
         let actor = Actor::Client { client_id: id.as_str().to_owned() };
-        Ok(Admitted { actor, client: Some(permit.client().clone()) })
+        let scope = Some(permit.token().scope.clone());
+        Ok(Admitted { actor, client: Some(permit.client().clone()), scope })
     }
 
-    fn run(&self, world: &World<'_>, request: &Request<Bytes>, command: &Command, actor: &Actor) -> Result<Value, Stopped> {
+    fn run(&self, world: &World<'_>, request: &Request<Bytes>, command: &Command, admitted: &Admitted) -> Result<Value, Stopped> {
         let mut given = body(request)?;
         for (name, text) in place::words(command, request.uri().path()).unwrap_or_default() {
             add(&mut given, command, &name, &text)?;
@@ -164,7 +167,8 @@ impl Admin {
             add(&mut given, command, name, text)?;
         }
         let args = Args::parse(command, given)?;
-        let caller = run::Caller { actor, dialects: &self.offers };
+        let powers = admitted.scope.as_ref().map_or(Powers::Whole, Powers::Scope);
+        let caller = run::Caller { actor: &admitted.actor, powers, dialects: &self.offers };
         Ok(self.engine.administer(world, command, &args, &caller)?)
     }
 
@@ -178,6 +182,12 @@ impl Admin {
             Stopped::Refused(why, client) => {
                 let event = self.event(client, Outcome::Refused(why));
                 Served::Answer(challenge(why, command.scope), Some(event))
+            }
+            Stopped::Admin(AdminStop::Scope(scope)) => {
+                // RFC 6750 §3.1, insufficient_scope: the challenge names all that is needed.
+                let event = self.event(client, Outcome::Refused(Why::ScopeInsufficient));
+                let needed = format!("{} {scope}", command.scope);
+                Served::Answer(challenge(Why::ScopeInsufficient, &needed), Some(event))
             }
             Stopped::Admin(stop) => {
                 let status = StatusCode::from_u16(stop.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

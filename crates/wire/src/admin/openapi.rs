@@ -128,7 +128,7 @@ fn answers(command: &Command) -> Value {
         "404": { "$ref": "#/components/responses/NotFound" },
         "503": { "$ref": "#/components/responses/Unavailable" },
     });
-    if matches!(command.effect, Effect::Changes | Effect::Destroys) {
+    if matches!(command.effect, Effect::Changes | Effect::Destroys(_)) {
         answers["409"] = json!({ "$ref": "#/components/responses/Conflict" });
     }
     answers

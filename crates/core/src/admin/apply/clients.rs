@@ -197,7 +197,7 @@ fn api_keys(
             let from = known.map(|_| "…");
             if let Some(old) = known {
                 let gone = ApiKey { status: Status::Deleted, ..old.clone() };
-                api_key::keep(act, (place.realm, client), &gone, "key.revoke")?;
+                api_key::keep(act, (place.realm, client), &gone, "api-key.revoke")?;
             }
             api_key::make(act, place.realm, client, entry)?;
             let to = if from.is_some() { "another value" } else { "…" };
@@ -215,7 +215,7 @@ fn api_keys(
     if place.unmentioned == Unmentioned::Goes {
         for gone in living.into_iter().filter(|key| !named.contains(&key.name)) {
             fields.push(json!({ "field": format!("api_keys.{}", gone.name), "from": "…", "to": null }));
-            api_key::keep(act, (place.realm, client), &ApiKey { status: Status::Deleted, ..gone }, "key.revoke")?;
+            api_key::keep(act, (place.realm, client), &ApiKey { status: Status::Deleted, ..gone }, "api-key.revoke")?;
         }
     }
     Ok(())
