@@ -25,11 +25,11 @@ FLOORS = BENCH / "floors.toml"
 
 # Every server has the first core for itself, the driver the second.
 SERVER_CORE, DRIVER_CORE = "0", "1"
-# What stands before a server and before a driver: with `--alone` they take the cores from everybody else. The driver is one thread,
-# and has a real-time priority. A server has several threads on its core: as real-time threads they would wait for each other
-# for a tenth of a second, so it has the highest of the ordinary priorities, for its session too (sched(7), autogroups).
-SERVER_PRIORITY, DRIVER_PRIORITY = [], []
-ALONE = (["nice", "-n", "-20"], ["chrt", "--rr", "1"])
+# With `--alone` servers and drivers take the cores from everybody else: by the highest of the ordinary priorities, for their
+# sessions, too (sched(7), autogroups). A real-time priority will not do: a driver that never sleeps would be stopped for 50 ms in
+# each second, and the threads of a server would wait for each other for 100 ms.
+PRIORITY = []
+ALONE = ["nice", "-n", "-20"]
 AUTOGROUP = "/proc/{}/autogroup"
 CLIENT, SECRET = "partner", "a-secret-of-forty-three-characters-as-usual"
 BASIC = f"{CLIENT}:{SECRET}"
@@ -50,9 +50,8 @@ def parser(description):
 
 def begin(arguments):
     """Builds, and takes the cores if that is wished."""
-    global SERVER_PRIORITY, DRIVER_PRIORITY
-    if arguments.alone:
-        SERVER_PRIORITY, DRIVER_PRIORITY = ALONE
+    global PRIORITY
+    PRIORITY = ALONE if arguments.alone else []
     if not arguments.no_build:
         build()
 
@@ -77,6 +76,16 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def on_core(core, command, **options):
+    """Starts a process on its core, in a session of its own."""
+    process = subprocess.Popen(
+        [*PRIORITY, "taskset", "-c", core, *map(str, command)], stdin=subprocess.DEVNULL, start_new_session=True, **options)
+    group = pathlib.Path(AUTOGROUP.format(process.pid))
+    if PRIORITY and group.exists():
+        group.write_text("-20")
+    return process
+
+
 class Workplace:
     """A fresh directory and the processes started in it; both are gone afterwards."""
 
@@ -93,13 +102,7 @@ class Workplace:
     def start(self, name, command, core=SERVER_CORE, env=None):
         """Starts a server on its core, its output going to a file as it would to a log collector."""
         with open(self.path / f"{name}.log", "ab") as log:
-            process = subprocess.Popen(
-                [*SERVER_PRIORITY, "taskset", "-c", core, *map(str, command)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.path, env={**os.environ, **(env or {})},
-                start_new_session=True)
-        group = pathlib.Path(AUTOGROUP.format(process.pid))
-        if SERVER_PRIORITY and group.exists():
-            group.write_text("-20")
+            process = on_core(core, command, stdout=log, stderr=log, cwd=self.path, env={**os.environ, **(env or {})})
         process.log = self.path / f"{name}.log"
         self.started.append(process)
         return process
@@ -166,11 +169,15 @@ def drive(driver, port, path, process, seconds, options):
     given = {"to": f"127.0.0.1:{port}", "path": path, **options}
     if process:
         given["pid"] = process.pid
-    done = subprocess.run(
-        [*DRIVER_PRIORITY, "taskset", "-c", DRIVER_CORE, str(BENCH / "target" / "release" / driver),
-         *(f"{k}={v}" for k, v in given.items())],
-        stdout=subprocess.PIPE, check=True, timeout=seconds + 300)
-    return json.loads(done.stdout)
+    command = [BENCH / "target" / "release" / driver, *(f"{k}={v}" for k, v in given.items())]
+    with on_core(DRIVER_CORE, command, stdout=subprocess.PIPE) as running:
+        try:
+            printed, _ = running.communicate(timeout=seconds + 300)
+        finally:
+            running.kill()
+    if running.returncode:
+        raise SystemExit(f"the driver failed: {' '.join(map(str, command))}")
+    return json.loads(printed)
 
 
 def load(port, path, process=None, **options):
