@@ -47,7 +47,7 @@ impl Requests {
     }
 
     /// The next request.
-    pub fn next(&mut self) -> &[u8] {
+    pub fn fill(&mut self) -> &[u8] {
         let which = match self.templates.len() {
             1 => 0,
             several => usize::try_from(self.numbers.below(several as u64)).unwrap_or(0),

@@ -176,7 +176,7 @@ impl Driver {
     }
 
     fn write(&mut self, index: usize, seen: &mut Seen) {
-        match self.places[index].line.as_mut().map(|line| line.send(self.plan.requests.next())) {
+        match self.places[index].line.as_mut().map(|line| line.send(self.plan.requests.fill())) {
             Some(Ok(())) => seen.sent += 1,
             _ => self.broke(index, seen),
         }

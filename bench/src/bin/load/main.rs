@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Err(error) => return Err(format!("{error}\nusage: load key=value …{}{USAGE}", request::USAGE).into()),
     };
     for line in &mut driver.lines {
-        line.send(driver.plan.requests.next())?;
+        line.send(driver.plan.requests.fill())?;
     }
     let warm = driver.run(driver.plan.warmup)?;
     if let Some(revoker) = &mut driver.revoker {
@@ -151,7 +151,7 @@ impl Driver {
         } else {
             tally.wrong.add(&line.answer);
         }
-        line.send(self.plan.requests.next())
+        line.send(self.plan.requests.fill())
     }
 }
 
