@@ -104,7 +104,7 @@ impl std::fmt::Display for Count {
 }
 
 /// Where signing keys are, below a realm.
-const SIGNING_KEYS: &str = "signing-keys";
+const SIGNING_KEYS: &str = "keys";
 /// Between two rotations.
 const BETWEEN_ROTATIONS: Duration = Duration::from_millis(80);
 
