@@ -67,7 +67,9 @@ pub(super) const COMMANDS: &[Command] = &[
         examples: &[("jeton client-key remove acme build-7 main --yes", "what it signs is refused from now on")],
         method: "DELETE",
         path: "/v1/realms/{realm}/clients/{client}/keys/{name}",
-        effect: Effect::Destroys("Public key {name} of client {client} goes; what the client signs with it is refused."),
+        effect: Effect::Destroys(
+            "Public key {name} of client {client} goes at once; what the client signs with it is refused from now on.",
+        ),
         run: remove,
     },
 ];
