@@ -1,7 +1,7 @@
 //! Too much work is refused early, so that what is taken on is done soon.
 //!
-//! Decisions run on the threads that read the sockets, so what waits stands in those threads' queue and nowhere else. How long
-//! it stands there is measured by a task that is put at its end. A burst is
+//! Decisions run on the threads that read the sockets, so what waits stands in those threads' queues and nowhere else. How long
+//! it stands there is measured by a task that goes through them all. A burst is
 //! worked off; a queue that has stood for a second is not worth having, since everybody waits and nobody gains. Then requests are
 //! answered with 503 at once, a growing part of them until the queue is short and a shrinking part as long as it is.
 //!
@@ -19,6 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// So often is the queue measured while requests are refused, and otherwise.
 const PACE: Duration = Duration::from_millis(5);
 const CALM_PACE: Duration = Duration::from_millis(20);
+/// A queue is known to be at least so long when the measuring task has not come out of it by then.
+const LONG: Duration = Duration::from_millis(50);
 /// A queue that is longer than this for [`BURST`] is a standing one.
 const STANDING: Duration = Duration::from_millis(25);
 /// Fewer requests than this, each taking as long as they now take, are no queue, however slow the machine is.
@@ -35,9 +37,11 @@ const LONGEST: Duration = Duration::from_millis(5);
 const WHOLE: u32 = 1000;
 const MOST_REFUSED: u32 = 950;
 /// From this part on the refused wait, and when all were refused they would wait so long.
-const PATIENT: u32 = 500;
+const PATIENT: u32 = 900;
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const STEP: f64 = 60.0;
+/// Multiples of the golden ratio fill a circle evenly, however many there are.
+const GOLDEN: u32 = 0x9E37_79B9;
 /// Most requests that are decided or wait for what their decision needs.
 const MOST_UNDER_WAY: usize = 4096;
 /// Most bodies over HTTP/2 that are waited for.
@@ -51,6 +55,8 @@ pub struct Shedder {
     refused: AtomicU32,
     /// Adds up what is due to be refused, so that the parts are even.
     due: AtomicU32,
+    /// Where on the circle the next pause is.
+    paused: AtomicU32,
     under_way: Arc<AtomicUsize>,
     /// Requests that came since the last measurement.
     came: AtomicU32,
@@ -79,6 +85,7 @@ impl Shedder {
         Self {
             refused: AtomicU32::new(0),
             due: AtomicU32::new(0),
+            paused: AtomicU32::new(u32::MAX / 2),
             under_way: Arc::default(),
             came: AtomicU32::new(0),
             decision: AtomicU64::new(0),
@@ -109,7 +116,9 @@ impl Shedder {
     pub fn pause(&self) -> Option<Duration> {
         let above = self.refused.load(Ordering::Relaxed).checked_sub(PATIENT).filter(|above| *above > 0)?;
         let part = f64::from(above) / f64::from(WHOLE - PATIENT);
-        Some(LONGEST_PAUSE.mul_f64(part * part))
+        // Each waits for another time, from half to one and a half of it, so that they do not all come back at once.
+        let spread = f64::from(self.paused.fetch_add(GOLDEN, Ordering::Relaxed)) / f64::from(u32::MAX);
+        Some(LONGEST_PAUSE.mul_f64(part * part * (0.5 + spread)))
     }
 
     /// A place for a request that is never refused.
@@ -175,25 +184,34 @@ impl Shedder {
 
 /// Measures as long as the node lives.
 ///
-/// The measuring task is put at the end of one thread's queue. A thread runs what was made last first, so another task is made
-/// behind it. (What every thread may take, where the first of these tasks goes, is looked at too seldom to tell anything.)
+/// The measuring task goes through both queues of the runtime: that of all threads, where what one of them cannot hold goes, too,
+/// and then that of one thread. A thread runs what was made last first, so another task is made behind it.
 pub fn watch(node: &Weak<Node>, runtime: &Handle) {
     let mut strain = Strain::new();
     while let Some(present) = node.upgrade() {
         thread::sleep(if present.shedder.is_shedding() { PACE } else { CALM_PACE });
         drop(present);
         let (tell, told) = mpsc::sync_channel(1);
+        let began = Instant::now();
         runtime.spawn(async move {
-            let began = Instant::now();
             tokio::spawn(async move {
                 let _ = tell.send(began.elapsed());
             });
             tokio::spawn(async {});
         });
-        // Without an answer, the runtime has ended.
-        let Ok(lag) = told.recv() else { return };
-        let Some(node) = node.upgrade() else { return };
-        node.shedder.conclude(lag, &mut strain, Instant::now());
+        loop {
+            let lag = match told.recv_timeout(LONG) {
+                Ok(lag) => Some(lag),
+                Err(mpsc::RecvTimeoutError::Timeout) => None,
+                // Without an answer, the runtime has ended.
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            };
+            let Some(node) = node.upgrade() else { return };
+            node.shedder.conclude(lag.unwrap_or_else(|| began.elapsed()), &mut strain, Instant::now());
+            if lag.is_some() {
+                break;
+            }
+        }
     }
 }
 
@@ -275,7 +293,14 @@ mod tests {
             shedder.refused.store(refused, Ordering::Relaxed);
             shedder.pause().map(|pause| pause.as_millis())
         };
-        assert_eq!([0, 500, 600, 950].map(pause), [None, None, Some(80), Some(1620)]);
+        assert_eq!([0, 900].map(pause), [None, None]);
+        for (refused, mean) in [(920, 80), (950, 500)] {
+            let pauses: Vec<_> = (0..1000).map(|_| pause(refused).expect("above nine tenths")).collect();
+            let (least, most) = (pauses.iter().min().copied(), pauses.iter().max().copied());
+            let found = pauses.iter().sum::<u128>() / 1000;
+            assert!(found.abs_diff(mean) <= mean / 20, "{found} instead of {mean}");
+            assert!(least <= Some(mean * 51 / 100) && most >= Some(mean * 148 / 100), "{least:?} {most:?}");
+        }
     }
 
     #[test]
