@@ -328,7 +328,7 @@ fn token_requests() {
                 r.credentials.body_secret = None;
                 r.credentials.assertion = Some(Presented::new("eyJhbGciOiJub25lIn0.e30."));
             },
-            Err(Why::ClientMethodNotAllowed),
+            Err(Why::ClientAssertionMalformed),
         ),
         (
             "two credentials, permitted",
