@@ -124,7 +124,7 @@ fn planted_faults_are_noticed() {
         (Plant::HurryKeys, watch::VERIFIES_AHEAD),
         (Plant::EndKeys, watch::KEY_OUTLIVES_TOKENS),
     ] {
-        let noticed = (0..40)
+        let noticed = (0..120)
             .map(|seed| play(seed, plant))
             .find(|played| played.broken.as_ref().is_some_and(|broken| broken.invariant == promise));
         assert!(noticed.is_some(), "{plant:?} is not noticed as a breach of {promise}");

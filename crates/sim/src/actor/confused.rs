@@ -13,7 +13,7 @@ const UNKNOWN_GRANTS: [&str; 4] = ["password", "implicit", "authorization_code",
 pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
     let party = anybody(game);
     let mut ask = proper(game, party);
-    match game.chance.below(10) {
+    match game.chance.below(12) {
         0 => ask.scope = Some("orders/delete".to_owned()),
         1 => ask.scope = Some(format!("{} orders/write", ask.scope.unwrap_or_else(|| "orders/read".to_owned()))),
         2 => {
@@ -53,7 +53,7 @@ fn brute_force(game: &mut Game, party: usize) -> Result<(), Broken> {
     } else {
         *game.chance.pick(&GUESSERS)
     };
-    for _ in 0..game.chance.below(9) {
+    for _ in 0..game.chance.below(25) {
         let mut ask = proper(game, party);
         let guess = game.chance.text(16);
         ask.secret = Some(match ask.secret {

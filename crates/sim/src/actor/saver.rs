@@ -10,7 +10,7 @@ use crate::watch::Broken;
 /// How long before its end a token is not used any more, in seconds.
 const MARGIN: i64 = 300;
 /// Tokens in a row: more than anybody may take at once.
-const TOKENS: usize = 30;
+const TOKENS: usize = 80;
 
 /// Lives for as long as so many tokens last.
 pub(super) fn step(game: &mut Game) -> Result<(), Broken> {
