@@ -111,8 +111,8 @@ impl Server {
             .spawn()
             .expect("the server starts");
         let log = Arc::new(Mutex::new(Vec::new()));
-        collect(child.stdout.take().expect("stdout is piped"), &log);
-        collect(child.stderr.take().expect("stderr is piped"), &log);
+        let out = collect(child.stdout.take().expect("stdout is piped"), &log);
+        let readers = [out, collect(child.stderr.take().expect("stderr is piped"), &log)];
         let deadline = Instant::now() + START;
         loop {
             let said = String::from_utf8_lossy(&log.lock().expect("no reader panics")).into_owned();
@@ -125,7 +125,7 @@ impl Server {
                 let _ = child.kill();
                 let _ = child.wait();
                 // What it said last may still be on its way.
-                thread::sleep(Duration::from_millis(50));
+                readers.into_iter().for_each(|reader| drop(reader.join()));
                 let said = String::from_utf8_lossy(&log.lock().expect("no reader panics")).into_owned();
                 return Err(format!("the server does not listen ({ended:?}; {waits}); it said:\n{said}"));
             }
@@ -234,7 +234,7 @@ fn waits(pid: u32) -> String {
 }
 
 /// Copies a stream line by line until it ends.
-fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<Vec<u8>>>) {
+fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<Vec<u8>>>) -> thread::JoinHandle<()> {
     let log = Arc::clone(log);
     thread::spawn(move || {
         let mut lines = BufReader::new(stream);
@@ -242,7 +242,7 @@ fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<Vec<u8>>>) {
         while matches!(lines.read_until(b'\n', &mut line), Ok(read) if read > 0) {
             log.lock().expect("no reader panics").append(&mut line);
         }
-    });
+    })
 }
 
 /// The addresses in the line that says that the server listens.
