@@ -183,7 +183,7 @@ impl Server {
         self.node.draining.store(true, Ordering::Relaxed);
         tell_systemd(&[NotifyState::Stopping]);
         let _ = self.stop.send(Stage::Leaving);
-        let goodbye = GOODBYE.min(patience);
+        let goodbye = GOODBYE.min(patience / 2);
         tokio::time::sleep(goodbye).await;
         let _ = self.stop.send(Stage::Closed);
         // Accept loops and connections listen to it as long as they run.

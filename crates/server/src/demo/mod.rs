@@ -164,7 +164,7 @@ fn settings(asked: &Asked, directory: &Directory) -> Settings {
         trusted_proxies: TrustedProxies::default(),
         log: LogSetting { form: LogFormat::Json, level: tracing::Level::INFO },
         max_connections: 1000,
-        drain: Duration::from_secs(1),
+        drain: Duration::from_secs(2),
         sample_api: true,
     }
 }
