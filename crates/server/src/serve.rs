@@ -41,7 +41,8 @@ use tokio::sync::{Semaphore, watch};
 /// Name of the admin socket in the data directory.
 pub const ADMIN_SOCKET: &str = "admin.sock";
 
-/// How long everybody is still served after a signal, so that proxies and clients that keep connections hear of it in good order.
+/// How long everybody is still served after a signal, so that proxies and clients that keep connections hear of it in good order;
+/// half of the time for draining if that is less.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How long the store may take for what is written at the end.
