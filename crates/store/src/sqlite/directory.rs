@@ -7,7 +7,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,7 +68,8 @@ impl DataDirectory {
         if std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) {
             // Made here, so that its name is safe before anything is written to it.
             let log = OpenOptions::new().append(true).create(true).open(self.path.join("jeton.db-wal"));
-            log.map_err(|error| Fault::Unavailable(format!("jeton.db-wal: {error}")))?;
+            log.and_then(|log| give_to_owner(&log, &path))
+                .map_err(|error| Fault::Unavailable(format!("jeton.db-wal: {error}")))?;
             self.sync()?;
         }
         let mut connection = open(&path)?;
@@ -213,6 +215,15 @@ pub(super) fn stamp(connection: &Connection) -> Result<bool, Fault> {
     stamped().map_err(|error: rusqlite::Error| fault(&error))
 }
 
+/// Gives a log to whom the database belongs, as SQLite does with what it makes: root must leave none that the server may not open.
+fn give_to_owner(log: &File, database: &Path) -> io::Result<()> {
+    let (is, wanted) = (log.metadata()?, std::fs::metadata(database)?);
+    if (is.uid(), is.gid()) != (wanted.uid(), wanted.gid()) {
+        fchown(log, Some(wanted.uid()), Some(wanted.gid()))?;
+    }
+    log.set_permissions(wanted.permissions())
+}
+
 /// Brings the schema up to date in one transaction.
 fn migrate(connection: &mut Connection, migrations: &[Migration]) -> Result<(), Fault> {
     let broken = |error: rusqlite::Error| fault(&error);
@@ -237,6 +248,7 @@ fn migrate(connection: &mut Connection, migrations: &[Migration]) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     const FIRST: Migration =
         Migration { version: 1, statements: |_| "CREATE TABLE thing (key BLOB); INSERT INTO thing VALUES (x'07')".into() };
@@ -256,6 +268,21 @@ mod tests {
         drop(connection);
         let refused = open(directory.path(), &[FIRST]).expect_err("is refused").to_string();
         assert!(refused.contains("version 2") && refused.contains("newer jeton"), "{refused}");
+    }
+
+    #[test]
+    fn a_log_belongs_to_whom_the_database_belongs() {
+        let directory = tempfile::tempdir().expect("works");
+        drop(open(directory.path(), &[FIRST]).expect("works"));
+        let [database, log] = ["jeton.db", "jeton.db-wal"].map(|name| directory.path().join(name));
+        std::fs::set_permissions(&database, PermissionsExt::from_mode(0o640)).expect("works");
+        // Only root can give it to somebody else.
+        let given = fchown(File::open(&database).expect("works"), Some(65_534), Some(65_534)).is_ok();
+        let connection = open(directory.path(), &[FIRST]).expect("works");
+        let of = |path: &Path| std::fs::metadata(path).map(|file| (file.uid(), file.gid(), file.mode() & 0o777)).expect("works");
+        assert_eq!(of(&log), of(&database));
+        assert!(!given || of(&log).0 == 65_534);
+        drop(connection);
     }
 
     #[test]
