@@ -64,6 +64,8 @@ pub struct Node {
     pub writes: AtomicBool,
     /// Whether the node is on its way down.
     pub draining: AtomicBool,
+    /// Whether the store is being closed.
+    pub closing: AtomicBool,
 }
 
 /// Most readings from a database at the same time.

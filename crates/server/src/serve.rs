@@ -194,6 +194,7 @@ impl Server {
         let node = Arc::clone(&self.node);
         // What was counted and changed in the last second.
         let last = move || {
+            node.closing.store(true, Ordering::Relaxed);
             workers::flush(&node);
             workers::seal_audit(&node.engine);
             node.engine.store().close();
@@ -233,6 +234,7 @@ pub fn node(settings: &Settings, events: EventLog, cores: usize) -> Result<Node,
         changing: Arc::new(Semaphore::new(CHANGES)),
         writes: AtomicBool::new(true),
         draining: AtomicBool::new(false),
+        closing: AtomicBool::new(false),
     })
 }
 

@@ -74,7 +74,7 @@ pub fn flush(node: &Node) {
 fn write(node: &Weak<Node>) {
     while let Some(node) = node.upgrade() {
         // At the end it is done once more, by whoever closes the store.
-        if node.draining.load(Ordering::Relaxed) {
+        if node.closing.load(Ordering::Relaxed) {
             return;
         }
         flush(&node);
@@ -143,7 +143,7 @@ fn follow(node: &Weak<Node>) {
                 }
             }
             // The store was closed.
-            Err(_) if node.draining.load(Ordering::Relaxed) => return,
+            Err(_) if node.closing.load(Ordering::Relaxed) => return,
             Err(fault) => {
                 // Once is enough; the metric says how long it lasts.
                 if !std::mem::replace(&mut is_silent, true) {
