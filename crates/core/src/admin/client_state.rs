@@ -97,7 +97,7 @@ pub(super) const COMMANDS: &[Command] = &[
         method: "DELETE",
         path: "/v1/realms/{realm}/clients/{client}",
         effect: Effect::Destroys(
-            "Client {client} ends for ever, with its tokens, secrets and API keys; nobody gets its id again.",
+            "Client {client} ends for ever, with its tokens, secrets, public keys and API keys; nobody gets its id again.",
         ),
         run: |act, args| {
             let realm = act.realm_to_change(args.word("realm")?)?;
@@ -121,8 +121,9 @@ pub(super) fn delete(act: &mut Act<'_, '_>, realm: &crate::record::Realm, id: &s
     client.not_before = dead_until(client.not_before.max(realm.not_before), act.now());
     client.redirect_uris.clear();
     client.web_origins.clear();
-    if let ClientKind::Confidential { secrets, .. } = &mut client.kind {
+    if let ClientKind::Confidential { secrets, keys, .. } = &mut client.kind {
         secrets.clear();
+        keys.clear();
     }
     let keys: Vec<ApiKey> = act.records.scan(keys_of_client(client.key), None, Order::Ascending, super::act::MOST_ROWS)?;
     for key in keys {

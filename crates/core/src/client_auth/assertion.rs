@@ -7,15 +7,18 @@ use crate::refusal::Why;
 use crate::store::Changing;
 use crate::world::{Presented, Stop, World};
 use jeton_jose::jwt::{self, Claims, Expect};
-use jeton_jose::{Algorithm, JoseError, KeySet, PublicKey, parse_compact, sha256};
+use jeton_jose::{Algorithm, Header, JoseError, KeySet, PublicKey, parse_compact, sha256};
 use serde_json::{Map, Value, json};
 
 /// The only `client_assertion_type` (RFC 7523 §2.2).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// RFC 7523bis recommends a type of its own; libraries send `JWT` or nothing.
 const TYPES: &[&str] = &["client-authentication+jwt", "JWT", ""];
-/// Longest life of an assertion from now, in seconds: so long its mark is kept.
+/// Longest life of an assertion from now, in seconds.
 const LONGEST: i64 = 300;
+/// So much longer than the assertion its mark is kept, in seconds: a request may have begun before the end and be decided later,
+/// another node's clock may be ahead, and one that jumped may be set right.
+const MARK_OUTLIVES: i64 = 600;
 
 /// An assertion and the type that stood beside it.
 #[derive(Clone, Debug)]
@@ -38,7 +41,11 @@ impl Assertion {
 
     /// Verifies it by the client's keys. Nothing is spent yet.
     pub(super) fn verify(&self, known: Known<'_>, world: &World<'_>, client: &Client, keys: &[ClientKey]) -> Result<Proven, Why> {
-        let signer = self.signer(keys).ok_or(Why::ClientAssertionSignature)?;
+        let Some(signer) = self.signer(keys) else {
+            // The same work as with a key that fits.
+            verify_for_nobody(self, world);
+            return Err(Why::ClientAssertionSignature);
+        };
         let key = public_key(&signer.jwk).map_err(|_| Why::ClientAssertionSignature)?;
         let id = client.client_id.as_str();
         // RFC 7523 §3, items 1 and 2: issuer and subject are the client.
@@ -55,7 +62,7 @@ impl Assertion {
         }
         // What was made before all tokens of the realm were ended counts no more: a restore has forgotten what was spent.
         let made = claims.all.get("iat").map_or(claims.expires_at - LONGEST, |_| claims.issued_at);
-        if made < known.realm.realm.not_before.seconds() - jwt::CLOCK_SKEW {
+        if made < known.realm.realm.not_before.seconds() {
             return Err(Why::ClientAssertionExpired);
         }
         // RFC 7523 §3, item 7: without a name it could not be told from its copy.
@@ -65,22 +72,25 @@ impl Assertion {
             mark: SpentAssertion {
                 key: mark_of(client.key, token_id),
                 client: client.key,
-                until: Time::from_seconds(claims.expires_at),
+                until: Time::from_seconds(claims.expires_at.saturating_add(MARK_OUTLIVES)),
             },
         })
     }
 
-    /// The key that it says it was signed with: the one of its `kid`, or the only one.
+    /// The key that it says it was signed with: the one of its `kid`, or the only one, with its algorithm.
     fn signer<'a>(&self, keys: &'a [ClientKey]) -> Option<&'a ClientKey> {
-        match (self.kid(), keys) {
-            (Some(kid), keys) => keys.iter().find(|key| key.jwk.get("kid").and_then(Value::as_str) == Some(&kid)),
+        let header = self.header()?;
+        let is = |key: &ClientKey, name: &str, value: &str| key.jwk.get(name).and_then(Value::as_str) == Some(value);
+        let named = match (&header.kid, keys) {
+            (Some(kid), keys) => keys.iter().find(|key| is(key, "kid", kid)),
             (None, [only]) => Some(only),
             (None, _) => None,
-        }
+        };
+        named.filter(|key| is(key, "alg", header.alg.name()))
     }
 
-    fn kid(&self) -> Option<String> {
-        parse_compact(self.jwt.expose().as_bytes(), jwt::MAX_TOKEN).ok()?.header().kid.clone()
+    fn header(&self) -> Option<Header> {
+        parse_compact(self.jwt.expose().as_bytes(), jwt::MAX_TOKEN).ok().map(|parsed| parsed.header().clone())
     }
 }
 
@@ -111,7 +121,7 @@ pub(super) fn verify_for_nobody(assertion: &Assertion, world: &World<'_>) {
         "x": "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY", "y": "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU",
     });
     let Value::Object(jwk) = nobody else { return };
-    let kid = assertion.kid().map(|kid| ("kid".to_owned(), kid.into()));
+    let kid = assertion.header().and_then(|header| header.kid).map(|kid| ("kid".to_owned(), kid.into()));
     if let Ok(key) = public_key(&jwk.into_iter().chain(kid).collect()) {
         let _ = verified(assertion, key, "", world.now);
     }

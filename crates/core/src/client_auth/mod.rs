@@ -102,7 +102,8 @@ impl Known<'_> {
 }
 
 /// Authenticates the client of a token request. On refusal the client is named if its id is known, so that its owner reads why.
-/// What can be used once only is used up by it, in the same `change` as whatever the request leads to.
+/// What can be used once only is used up by it, in the same `change` as whatever the request leads to; a request that is refused
+/// leads to nothing, and uses nothing up.
 pub fn authenticate(
     known: Known<'_>,
     world: &World<'_>,
@@ -198,6 +199,7 @@ fn by_assertion(
         return Err(Why::ClientUnknown.into());
     };
     let ClientKind::Confidential { auth_methods, keys, .. } = &client.kind else {
+        assertion::verify_for_nobody(assertion, world);
         return Err(Why::ClientIsPublic.into());
     };
     let proven = assertion.verify(known, world, &client, keys)?;

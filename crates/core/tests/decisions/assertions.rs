@@ -83,15 +83,15 @@ fn what_an_assertion_must_say() {
         ("no audience", |_, _| {}, Box::new(without("aud")), Err(ClientAssertionAudience)),
         ("the issuer in a list", |_, _| {}, with("aud", json!([ISSUER])), Err(ClientAssertionAudience)),
         ("another audience", |_, _| {}, with("aud", json!("https://auth.acme.example/token")), Err(ClientAssertionAudience)),
-        ("before the tokens ended", |m, _| m.not_before = NOW.plus_seconds(11), Box::new(|_| {}), Err(ClientAssertionExpired)),
-        ("just before", |m, _| m.not_before = NOW.plus_seconds(10), Box::new(|_| {}), Ok(())),
+        ("before the tokens ended", |m, _| m.not_before = NOW.plus_seconds(1), Box::new(|_| {}), Err(ClientAssertionExpired)),
+        ("just before", |m, _| m.not_before = NOW, Box::new(|_| {}), Ok(())),
         (
             "no iat, and could be older",
-            |m, _| m.not_before = NOW.plus_seconds(-229),
+            |m, _| m.not_before = NOW.plus_seconds(-239),
             Box::new(without("iat")),
             Err(ClientAssertionExpired),
         ),
-        ("no iat, and cannot be older", |m, _| m.not_before = NOW.plus_seconds(-230), Box::new(without("iat")), Ok(())),
+        ("no iat, and cannot be older", |m, _| m.not_before = NOW.plus_seconds(-240), Box::new(without("iat")), Ok(())),
         ("disabled", |_, c| c.status = Status::Disabled, Box::new(|_| {}), Err(ClientDisabled)),
         ("public", |_, c| c.kind = ClientKind::Public, Box::new(|_| {}), Err(ClientIsPublic)),
         ("not by keys", |_, c| forbid(c), Box::new(|_| {}), Err(ClientMethodNotAllowed)),
@@ -149,13 +149,14 @@ fn an_assertion_serves_once_and_says_which_client_it_is_of() {
     assert_eq!(house.ask(4, &request).map(drop), Err(Why::ClientAssertionReplayed));
     let other_text = signed(&key, &header(&key), &claims(|claims| claims["exp"] = json!(NOW.seconds() + 61)));
     assert_eq!(house.ask(5, &other_text).map(drop), Err(Why::ClientAssertionReplayed), "the name counts, not the text");
-    // The mark is kept for as long as the assertion would be believed, and goes then.
+    // The mark is kept for longer than the assertion would be believed: a request may have begun before its end, and a clock that
+    // was ahead may be set right.
+    house.engine.tidy(NOW.plus_seconds(60 + 599), 1000).expect("a store");
     house.now = NOW.plus_seconds(59);
-    house.engine.tidy(house.now, 1000).expect("a store");
     assert_eq!(house.ask(6, &request).map(drop), Err(Why::ClientAssertionReplayed));
     house.now = NOW.plus_seconds(60);
-    assert_eq!(house.engine.tidy(house.now, 1000).expect("a store"), 1);
     assert_eq!(house.ask(7, &request).map(drop), Err(Why::ClientAssertionExpired));
+    assert_eq!(house.engine.tidy(NOW.plus_seconds(60 + 600), 1000).expect("a store"), 1);
 
     let house = super::assertions::house(&[("main", &key)], |_, _| {});
     let of = |change: fn(&mut Credentials)| {
