@@ -3,9 +3,8 @@
 use crate::harness::http::{self, Connection};
 use crate::harness::{Server, said};
 use crate::invariants::Before;
-use crate::replay::{text, warm_server};
+use crate::replay::{Shared, text, warm_server};
 use jeton_jose::{Algorithm, SigningKey, b64};
-use jeton_store::testing::PostgresForTests;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Barrier;
@@ -167,17 +166,13 @@ fn an_assertion_passes_by_the_registered_key_and_its_algorithm_only() {
 /// Rows: CA-33.
 #[test]
 fn of_two_uses_at_the_same_moment_on_two_nodes_one_gets_a_token() {
-    let Some(postgres) = PostgresForTests::start() else { return };
-    let seal_key = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(seal_key.path(), "5a".repeat(32)).expect("written");
-    let place =
-        ["--database-url".to_owned(), postgres.url(), "--seal-key-file".to_owned(), seal_key.path().display().to_string()];
-    let one = Server::start_over(&place);
+    let Some(shared) = Shared::start() else { return };
+    let one = shared.node();
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), text("fixture.toml")).expect("written");
     run(&one, &["apply", &file.path().to_string_lossy(), "--yes"]);
     let key = register(&one, Algorithm::Es256, "main");
-    let two = Server::start_over(&place);
+    let two = shared.node();
     // `JETON_RACE_ROUNDS=1000` is the long form.
     let rounds: u32 = std::env::var("JETON_RACE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(30);
     let (mut done, mut unanswered) = (0, 0);

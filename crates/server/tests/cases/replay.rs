@@ -5,9 +5,36 @@ use crate::harness::http::{self, Received, Until};
 use crate::invariants::{Before, Rules, answer_faults, liveness};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jeton_store::testing::PostgresForTests;
 use jeton_wire::transcript::{self, Answer, Ending, Step, Transcript, Variables};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// A database and a seal key that several nodes share.
+pub struct Shared {
+    /// It runs as long as this lives.
+    _postgres: PostgresForTests,
+    url: String,
+    seal_key: tempfile::NamedTempFile,
+}
+
+impl Shared {
+    /// Starts the database; `None` where there is no PostgreSQL.
+    pub fn start() -> Option<Self> {
+        let postgres = PostgresForTests::start()?;
+        let seal_key = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(seal_key.path(), "5a".repeat(32)).expect("written");
+        // Each call makes another database.
+        let url = postgres.url();
+        Some(Self { _postgres: postgres, url, seal_key })
+    }
+
+    /// Starts one more node.
+    pub fn node(&self) -> Server {
+        let seal_key = self.seal_key.path().display().to_string();
+        Server::start_over(&["--database-url".to_owned(), self.url.clone(), "--seal-key-file".to_owned(), seal_key])
+    }
+}
 
 /// Where the cases are.
 pub fn directory() -> PathBuf {

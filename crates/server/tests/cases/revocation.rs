@@ -3,11 +3,10 @@
 use crate::harness::http::{self, Connection};
 use crate::harness::{Server, said};
 use crate::invariants::Before;
-use crate::replay::{text, warm_server};
+use crate::replay::{Shared, text, warm_server};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jeton_jose::{KeySet, parse_compact};
-use jeton_store::testing::PostgresForTests;
 use jeton_wire::transcript::Answer;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -86,16 +85,12 @@ fn rv_05_what_was_acknowledged_as_revoked_is_so_after_a_crash() {
 /// Rows: RV-05.
 #[test]
 fn what_is_revoked_on_one_node_is_dead_on_the_other() {
-    let Some(postgres) = PostgresForTests::start() else { return };
-    let seal_key = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(seal_key.path(), "5a".repeat(32)).expect("written");
-    let place =
-        ["--database-url".to_owned(), postgres.url(), "--seal-key-file".to_owned(), seal_key.path().display().to_string()];
-    let one = Server::start_over(&place);
+    let Some(shared) = Shared::start() else { return };
+    let one = shared.node();
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), text("fixture.toml")).expect("written");
     run(&one, &["apply", &file.path().to_string_lossy(), "--yes"]);
-    let two = Server::start_over(&place);
+    let two = shared.node();
     let mut waits = Vec::new();
     for _ in 0..10 {
         let token = token(&one);
@@ -126,7 +121,7 @@ fn what_is_revoked_on_one_node_is_dead_on_the_other() {
     // A node that starts later knows what was revoked before.
     let token = token_that_lives(&one);
     assert_eq!(revoke(&two, &token).status, Some(200));
-    let three = Server::start_over(&place);
+    let three = shared.node();
     assert!(!is_active(&three, &token));
 }
 
